@@ -1,0 +1,76 @@
+import { describe, expect, test } from '@jest/globals';
+import { FunctionWriter } from './function.ts';
+import { ModuleWriter, type Signature } from './module.ts';
+
+const compile = (signature: Signature, write: (f: FunctionWriter) => void): { run: (...args: number[]) => number; code: readonly number[] } => {
+  const module = new ModuleWriter();
+  const index = module.declare(signature);
+  const f = new FunctionWriter(signature);
+  write(f);
+  const body = f.body();
+  module.define(index, body);
+  module.export('run', index);
+  module.table([index]);
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), { env: { memory } });
+  return { run: instance.exports['run'] as (...args: number[]) => number, code: body.code };
+};
+const i32 = { params: ['i32', 'i32'], results: ['i32'] } as const;
+
+describe('FunctionWriter', () => {
+  test('a value used twice is computed once', () => {
+    const { run, code } = compile(i32, f => {
+      const sum = f.op('i32.add', f.param(0), f.param(1));
+      f.return(f.op('i32.mul', sum, sum));
+    });
+    expect(run(3, 4)).toBe(49);
+    expect(code.filter(byte => byte === 0x6a)).toHaveLength(1);
+  });
+
+  test('what only dead values use is not emitted', () => {
+    const { code } = compile(i32, f => {
+      const dead = f.op('i32.mul', f.param(0), f.param(1));
+      f.op('i32.sub', dead, f.i32(1));
+      f.load('i32.load', f.param(0));
+      f.return(f.param(0));
+    });
+    expect(code).toEqual([0x20, 0, 0x0f]);
+  });
+
+  test('a load stays before the store that follows it', () => {
+    const { run } = compile(i32, f => {
+      f.store('i32.store', f.i32(8), 0, f.param(0));
+      const before = f.load('i32.load', f.i32(8));
+      f.store('i32.store', f.i32(8), 0, f.param(1));
+      f.return(before);
+    });
+    expect(run(5, 6)).toBe(5);
+  });
+
+  test('a loop with a variable, left by a branch', () => {
+    const { run } = compile(i32, f => {
+      const n = f.variable('i32', f.param(0));
+      const sum = f.variable('i32', f.i32(0));
+      f.block(done =>
+        f.loop(again => {
+          f.branch(done, f.op('i32.eqz', f.get(n)));
+          f.set(sum, f.op('i32.add', f.get(sum), f.get(n)));
+          f.set(n, f.op('i32.sub', f.get(n), f.i32(1)));
+          f.branch(again);
+        }),
+      );
+      f.return(f.get(sum));
+    });
+    expect(run(10, 0)).toBe(55);
+  });
+
+  test('both arms of an if see values made before it', () => {
+    const { run } = compile(i32, f => {
+      const sum = f.op('i32.add', f.param(0), f.param(1));
+      const result = f.variable('i32');
+      f.if(f.op('i32.lt_s', f.param(0), f.i32(0)), () => f.set(result, f.op('i32.sub', f.i32(0), sum)), () => f.set(result, sum));
+      f.return(f.get(result));
+    });
+    expect([run(-5, 2), run(5, 2)]).toEqual([3, 7]);
+  });
+});
