@@ -1,5 +1,3 @@
-/// <reference path="./wasm.d.ts" />
-
 /** Bytes in a WebAssembly page. */
 const WASM_PAGE = 65_536;
 

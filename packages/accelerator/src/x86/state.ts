@@ -1,0 +1,109 @@
+/**
+ * Where the software CPU keeps its state at the start of the guest memory's arena. The registers come first, so that
+ * the address of a register is the number that instruction records carry. Offsets and sizes are in bytes.
+ */
+export const STATE = {
+  /** Sixteen general registers of 8 bytes, in the order of their numbers. */
+  gpr: 0x000,
+  /** Always zero: the base or index that an address does not have. */
+  zero: 0x080,
+  /** RIP at which the running block starts; records hold distances from it. */
+  blockRip: 0x088,
+  /** RIP, valid while no block runs. */
+  rip: 0x090,
+  /** Lazy flags: the last result, sign-extended to 64 bits. ZF and SF come from it, PF from its low byte. */
+  flagResult: 0x098,
+  /** Lazy flags: CF in bit 63, CF xor OF in bit 62, AF in bit 3; bit 1 flips SF, bit 0 flips PF. */
+  flagAux: 0x0a0,
+  /** The other bits of RFLAGS (i32): TF IF DF IOPL NT RF VM AC VIF VIP ID, and bit 1. */
+  flagsSystem: 0x0a8,
+  /** Instructions left until the run loop wants control (i32); a block that ends below zero leaves. */
+  budget: 0x0ac,
+  /** Offset of the translation look-aside buffer for the current privilege (i32). */
+  tlb: 0x0b0,
+  /** What code depends on besides its address: mode, privilege and generation (i32); see `jump-cache.ts`. */
+  codeKey: 0x0b4,
+  /** Linear address that an address record left for the record after it (i64). */
+  address: 0x0b8,
+  /** Vector of the fault that ended a run (i32), its error code (i32). */
+  faultVector: 0x0c0,
+  faultError: 0x0c4,
+  cr2: 0x0c8,
+  /** Offset of the link field to fill in, when a run ended with `link` (i32). */
+  linkSlot: 0x0d0,
+  /** Not zero when the next SSE instruction must fault (i32): the vector. */
+  sseFault: 0x0d4,
+  /** Not zero when the next MMX instruction must fault (i32): the vector. */
+  mmxFault: 0x0d8,
+  /** Not zero when MXCSR asks for anything but round-to-nearest with all exceptions masked (i32). */
+  sseExact: 0x0dc,
+  /** A write that the bus or two pages must see is waiting in {@link bounce} (i32). */
+  mxcsr: 0x0e0,
+  /** Eight segment registers of {@link SEGMENT} bytes: es cs ss ds fs gs ldtr tr. */
+  segments: 0x100,
+  /** Sixteen XMM registers of 16 bytes. */
+  xmm: 0x200,
+  /** x87 registers and control words; see `x87/state.ts`. */
+  x87: 0x300,
+  /** CR0 CR2 CR3 CR4 CR8, i64 each, at 8 times their number. */
+  cr: 0x400,
+  /** DR0–DR7, i64 each. */
+  dr: 0x450,
+  /** GDTR and IDTR: base i64, limit u32. */
+  gdtr: 0x490,
+  idtr: 0x4a0,
+  efer: 0x4b0,
+  xcr0: 0x4b8,
+  /** Values on their way between the bus and an instruction, up to 64 bytes. */
+  bounce: 0x500,
+} as const;
+
+/** A segment register in {@link STATE.segments}. */
+export const SEGMENT = {
+  size: 0x20,
+  base: 0x00,
+  /** Lowest and highest valid offset (u32), expand-down segments included; low > high when there is none. */
+  low: 0x08,
+  high: 0x0c,
+  /** Bit 0: readable, bit 1: writable (u32). */
+  access: 0x10,
+  selector: 0x14,
+  /** Limit in bytes (u32), access rights as in `SegmentState` (u32). */
+  limit: 0x18,
+  rights: 0x1c,
+} as const;
+
+/** Entries in the jump cache: RIP i64, code key i32, offset of the block's first record i32. */
+export const JUMP_CACHE = { base: 0x1_0000, entries: 4096, entrySize: 16, rip: 0, key: 8, block: 12 } as const;
+
+/**
+ * Translation look-aside buffers, one for supervisor and one for user accesses, direct-mapped by page number. Tags
+ * are linear page addresses; −1 in a tag sends the access to `Mmu.translate`.
+ */
+export const TLB = {
+  base: 0x2_0000,
+  entries: 1024,
+  entrySize: 32,
+  /** Tags of pages that may be read, written and executed without a further look (i64). */
+  read: 0x00,
+  write: 0x08,
+  execute: 0x10,
+  /** What to add to the low half of a linear address to get its offset in the memory (i32). */
+  addend: 0x18,
+  /** Physical page number (u32). */
+  page: 0x1c,
+  /** Bytes of one buffer. */
+  size: 1024 * 32,
+} as const;
+
+/** Predecoded instructions; see `interpreter/record.ts`. */
+export const RECORDS = { base: 0x10_0000, end: 0x780_0000 } as const;
+
+export const GPR = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 } as const;
+
+export const FLAG = {
+  cf: 0x1, pf: 0x4, af: 0x10, zf: 0x40, sf: 0x80, tf: 0x100, if: 0x200, df: 0x400, of: 0x800, iopl: 0x3000,
+  nt: 0x4000, rf: 0x1_0000, vm: 0x2_0000, ac: 0x4_0000, vif: 0x8_0000, vip: 0x10_0000, id: 0x20_0000,
+} as const;
+/** The flags that arithmetic sets. */
+export const STATUS_FLAGS = 0x8d5;
