@@ -57,7 +57,7 @@ export const TYPES = {
   w: fixed(16),
   y: [32, 32, 64],
   z: [16, 32, 32],
-  zv: [16, 32, 64], // 16 or 32 bits, sign-extended to the operand size; ours, shown as z
+  zs: [16, 32, 64], // 16 or 32 bits, sign-extended to the operand size; ours, written z
 } as const satisfies Record<string, Sizes>;
 
 /** An operand of a row, parsed. */
@@ -101,6 +101,9 @@ const FIXED: Readonly<Record<string, OperandSpec>> = {
   '1': spec('1', 'one', 'b'),
 };
 
+/** Where the manual writes another type than it means: immediates and displacements grow to the operand size. */
+const WRITTEN: Readonly<Record<string, OperandType>> = { M: 'none', Iz: 'zs', Jz: 'zs', Jb: 'bs' };
+
 const LETTERS = 'ACDEGIJMNOPQRSUVWXYZ';
 const isType = (text: string): text is OperandType => Object.hasOwn(TYPES, text);
 
@@ -114,7 +117,7 @@ function parseOperand(code: string): OperandSpec {
     return spec(code, addressing, split[2], split[3]);
   }
   const letter = code[0] ?? '';
-  const type = code === 'M' ? 'none' : code === 'Iz' ? 'zv' : code.slice(1);
+  const type = WRITTEN[code] ?? code.slice(1);
   if (!LETTERS.includes(letter) || !isType(type)) throw new Error(`operand code '${code}' is not in isa/operand.ts`);
   return spec(code, letter as Addressing, type);
 }

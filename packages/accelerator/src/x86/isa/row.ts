@@ -78,18 +78,22 @@ export interface Attributes {
   /** #UD in real and virtual-8086 mode. */
   readonly protectedOnly?: true;
   /**
-   * Which extension's availability rules apply. `x87`: #NM by CR0.EM or TS. `wait`: #NM by MP and TS together.
-   * `mmx`: #UD by EM, #NM by TS, #MF pending. `sse`: #UD by EM or not OSFXSR, #NM by TS. `sse+mmx`: both of these.
+   * Which extension's availability rules apply. `x87`: #NM by CR0.EM or TS, then #MF when one is pending;
+   * `x87-nowait`: #NM alone. `wait`: #NM by MP and TS together, then #MF. `mmx`: #UD by EM, #NM by TS, #MF pending.
+   * `sse`: #UD by EM or not OSFXSR, #NM by TS. `sse+mmx`: both of these. `xsave`: #UD by not OSXSAVE, #NM by TS
+   * (`xgetbv` and `xsetbv` ask for the former only).
    */
-  readonly unit?: 'x87' | 'wait' | 'mmx' | 'sse' | 'sse+mmx';
+  readonly unit?: 'x87' | 'x87-nowait' | 'wait' | 'mmx' | 'sse' | 'sse+mmx' | 'xsave';
   /** SSE exception type (SDM vol. 2 §2.5): 1, 2 and 4 fault on a 16-byte memory operand that is not aligned. */
-  readonly exception?: 1 | 2 | 3 | 4 | 5;
+  readonly exception?: 1 | 2 | 3 | 4 | 5 | 7;
   /** A type 4 form whose memory operand may lie anywhere (`movdqu`, `pcmpistri`). */
   readonly unaligned?: true;
   /** String operation: `rep` repeats by count; `repz` also ends on ZF, and F2 and F3 differ. */
   readonly rep?: 'rep' | 'repz';
   /** Memory at DS, or at the overriding segment, that no operand names (`xlat`, `maskmovq`, `monitor`). */
   readonly impliedMemory?: true;
+  /** ModRM.mod is ignored: rm names a register (`mov` to and from control and debug registers). */
+  readonly anyMod?: true;
   /** Flags with no defined value afterwards, for at least some operands (a mask of CF, PF, AF, ZF, SF, OF). */
   readonly undef?: number;
 }
