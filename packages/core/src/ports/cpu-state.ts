@@ -22,7 +22,24 @@ export const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as co
 export type SegmentName = (typeof SEGMENTS)[number];
 
 /** Names of {@link CpuState.gpr}, in the order of their numbers in instructions. */
-export const GPRS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'] as const;
+export const GPRS = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+] as const;
 
 /** The architectural state of an x86-64 processor, in a form that no accelerator owns. Values are unsigned. */
 export interface CpuState {
