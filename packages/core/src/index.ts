@@ -51,6 +51,7 @@ export {
 export { Chardev, type ChardevSink } from './ports/chardev.ts';
 export {
   type CpuState,
+  type DeliveringEvent,
   GPRS,
   SEGMENTS,
   type SegmentName,

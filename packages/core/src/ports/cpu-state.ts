@@ -41,6 +41,14 @@ export const GPRS = [
   'r15',
 ] as const;
 
+/** An event between acceptance and the first instruction of its handler. */
+export interface DeliveringEvent {
+  kind: 'interrupt' | 'exception' | 'nmi';
+  vector: number;
+  /** For the exceptions that push one. */
+  errorCode?: number;
+}
+
 /** The architectural state of an x86-64 processor, in a form that no accelerator owns. Values are unsigned. */
 export interface CpuState {
   /** Sixteen, in the order of {@link GPRS}. */
@@ -69,4 +77,13 @@ export interface CpuState {
   interruptShadow: boolean;
   /** An NMI is being served; the next waits for IRET. */
   nmiMasked: boolean;
+  /** An event that was accepted (the interrupt controller has been acknowledged) and comes before the next instruction. */
+  delivering?: DeliveringEvent;
+  /** An NMI has arrived and is not accepted yet. */
+  nmiPending?: boolean;
+  /**
+   * AVX and later state, where the accelerator has it: an XSAVE area in the standard form (Intel SDM vol. 1 §13.4). Its
+   * first 512 bytes are {@link fxsave} again, which counts.
+   */
+  xsave?: Uint8Array;
 }
