@@ -162,7 +162,7 @@ export const ONE_BYTE = [
   row('8e', 'mov', 'Sw,Ew'),
   row('8f /0', 'pop', 'Ev', d64),
   row('b0 90', 'nop', ''),
-  row('f3 90', 'pause', ''),
+  row('f3 b0 90', 'pause', ''),
   row('90+r', 'xchg', 'Zv,rAX'),
   // also cwde and cdqe; cdq and cqo
   row('98', 'cbw', ''),

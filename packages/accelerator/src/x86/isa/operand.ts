@@ -48,7 +48,7 @@ export const TYPES = {
   pi: fixed(64),
   ps: fixed(128),
   q: fixed(64),
-  s: fixed(48), // GDTR or IDTR image; 80 bits in 64-bit mode
+  s: [48, 48, 80], // GDTR or IDTR image
   sd: fixed(64),
   ss: fixed(32),
   state: [752, 864, 864], // FSAVE image; ours

@@ -16,8 +16,8 @@ import {
 import { AF, CF, OF, PF, row, SF, ZF } from './row.ts';
 
 /**
- * The integer and system part of the two-byte map 0F (SDM vol. 2 table A-3) with its groups (table A-6), in the order of the
- * opcodes. `mmx.ts` and `sse.ts` have the rest.
+ * The integer and system part of the two-byte map 0F (SDM vol. 2 table A-3) with its groups (table A-6), in the order of
+ * the opcodes. `mmx.ts`, `sse-float.ts` and `sse-integer.ts` have the rest.
  */
 export const TWO_BYTE = [
   // 00–0F: group 6 (descriptor tables and task register), group 7, system calls
@@ -27,10 +27,10 @@ export const TWO_BYTE = [
   row('0f 00 /3', 'ltr', 'Ew', cpl0, protectedOnly),
   row('0f 00 /4', 'verr', 'Ew', protectedOnly),
   row('0f 00 /5', 'verw', 'Ew', protectedOnly),
-  row('0f 01 /0 mem', 'sgdt', 'Ms'),
-  row('0f 01 /1 mem', 'sidt', 'Ms'),
-  row('0f 01 /2 mem', 'lgdt', 'Ms', cpl0),
-  row('0f 01 /3 mem', 'lidt', 'Ms', cpl0),
+  row('0f 01 /0 mem', 'sgdt', 'Ms', f64),
+  row('0f 01 /1 mem', 'sidt', 'Ms', f64),
+  row('0f 01 /2 mem', 'lgdt', 'Ms', f64, cpl0),
+  row('0f 01 /3 mem', 'lidt', 'Ms', f64, cpl0),
   row('0f 01 /4', 'smsw', 'Rv/Mw'),
   row('0f 01 /6', 'lmsw', 'Ew', cpl0),
   row('0f 01 /7 mem', 'invlpg', 'M', cpl0),
