@@ -14,6 +14,8 @@ export type MainboardErrorCode =
   | 'bad-wire'
   /** Guest RAM and ROM exceed what one machine can have. */
   | 'memory-too-large'
+  /** A kernel, initrd or ROM image that this machine cannot take; `data.reason` says which way. */
+  | 'bad-image'
   /** The container has no binding for something that a machine needs. */
   | 'missing-binding'
   /** The container has several bindings and no rule to choose. */

@@ -59,6 +59,7 @@ export {
   type TableState,
 } from './ports/cpu-state.ts';
 export { Host } from './ports/host.ts';
+export { KeyboardInput, type KeyboardSink, type KeyCode } from './ports/input.ts';
 export { PowerControl } from './power.ts';
 export {
   type FileContents,

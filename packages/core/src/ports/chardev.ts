@@ -6,6 +6,11 @@ export interface ChardevSink {
   room(): number;
   /** One byte for the device. Called only when {@link room} is not 0. */
   receive(byte: number): void;
+  /**
+   * A character that arrived damaged, or a break: the line held low (GUEST: Linux's SysRq on a serial console). Takes
+   * the room of one byte. Devices that cannot tell have no such method.
+   */
+  fault?(kind: 'break' | 'parity' | 'framing', byte: number): void;
   /** The channel can take more after a `write` that returned false. */
   drained(): void;
 }
