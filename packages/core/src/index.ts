@@ -1,5 +1,10 @@
 export { AddressSpace, type Mappable, type Mapping, type Piece, type Unhandled } from './address-space.ts';
+export type { Board } from './board.ts';
+export { buildMachine } from './build-machine.ts';
+export { MachineBus } from './bus.ts';
 export { Clock, type Timer, TimerQueue, VirtualClock } from './clock.ts';
+export { Cpu } from './cpu.ts';
+export * from './describe.ts';
 export {
   type AnyDeviceType,
   type DeviceBehaviour,
@@ -17,6 +22,20 @@ export type { DmaPort } from './dma.ts';
 export { hex, listed, MainboardError, type MainboardErrorCode } from './errors.ts';
 export { ACCELERATOR_ARENA, GuestMemory, MAX_GUEST_MEMORY } from './guest-memory.ts';
 export { DeviceInstance, type DeviceSnapshot, type DeviceSurroundings } from './instance.ts';
+export {
+  type Ending,
+  Machine,
+  type MachineEvents,
+  type MachineSettings,
+  type MachineState,
+  type ResetReason,
+} from './machine.ts';
+export {
+  type AnyMachineDefinition,
+  defineMachine,
+  isMachineDefinition,
+  type MachineDefinition,
+} from './machine-definition.ts';
 export type { Block, Ram, Rom } from './memory.ts';
 export {
   connect,
@@ -89,6 +108,7 @@ export {
   type RegisterOf,
   type RegisterTable,
 } from './register.ts';
+export type { MachineSnapshot, MemoryChunk } from './snapshot.ts';
 export { bytes, numbers, type StateArray, type StateOf, type StateTable, type StateValue, words } from './state.ts';
 export { type Served, type Token, token } from './token.ts';
 export { DeviceTrace, TRACE, Trace, type TraceCategory, type TraceEvent, TraceSink } from './trace.ts';

@@ -1,0 +1,487 @@
+import { EventEmitter } from 'eventemitter3';
+import type { BoardAssembly } from './board.ts';
+import { MachineBus } from './bus.ts';
+import type { VirtualClock } from './clock.ts';
+import type { Cpu } from './cpu.ts';
+import { MainboardError } from './errors.ts';
+import type { GuestMemory } from './guest-memory.ts';
+import type { DeviceInstance } from './instance.ts';
+import type { MachineDefinition } from './machine-definition.ts';
+import type { InPin, PinScope } from './pin.ts';
+import type { Accelerator, Exit, Vcpu } from './ports/accelerator.ts';
+import type { Host } from './ports/host.ts';
+import type { PropertyTable } from './property.ts';
+import { RunLoop, type RunLoopOwner } from './run-loop.ts';
+import { type MachineSnapshot, restoreMemory, saveMemory } from './snapshot.ts';
+import type { Trace } from './trace.ts';
+
+/**
+ * `built`: wired and frozen, never reset. `running` and `paused` change as told. `stopped`: the guest ended it (a
+ * reset starts anew). `failed`: the accelerator could not go on. `disposed`: everything is given back.
+ */
+export type MachineState = 'built' | 'running' | 'paused' | 'stopped' | 'failed' | 'disposed';
+
+export type ResetReason =
+  /** The embedder's {@link Machine.reset}, the first one included. */
+  | 'host'
+  /** The board's reset line. */
+  | 'guest'
+  | 'triple-fault';
+
+/** How a machine came to its end. */
+export interface Ending {
+  readonly reason: 'poweroff' | 'exit' | 'reset' | 'triple-fault' | 'error';
+  /** For the host; 0 unless the guest named another or there was an error. */
+  readonly status: number;
+}
+
+export interface MachineEvents {
+  state(state: MachineState, previous: MachineState): void;
+  /** Before the reset is carried out, and also when it ends the machine. */
+  reset(reason: ResetReason): void;
+  /** A triple fault; a reset follows. */
+  shutdown(): void;
+  poweroff(): void;
+  /** The machine has ended; its state is `stopped` or `failed`. */
+  exit(ending: Ending): void;
+  /** A debug event that the embedder asked the accelerator for; the machine is paused. */
+  debug(exit: Exit & { kind: 'debug' }): void;
+  error(error: MainboardError): void;
+}
+
+export interface MachineSettings {
+  /** Whether a reset by the guest, triple faults included, starts it anew (`continue`, the default) or ends it. */
+  readonly onReset?: 'continue' | 'stop';
+}
+
+/** What a machine is made of; see {@link buildMachine}. */
+export interface MachineParts {
+  readonly definition: MachineDefinition<PropertyTable>;
+  readonly board: BoardAssembly<unknown>;
+  readonly scope: PinScope;
+  readonly clock: VirtualClock;
+  readonly trace: Trace;
+  readonly host: Host;
+  readonly accelerator: Accelerator;
+  readonly settings: MachineSettings;
+}
+
+/** More rounds than any sensible chain of chips needs until all pins are still. */
+const SETTLING_ROUNDS = 16;
+
+interface Waiter {
+  check(): boolean;
+  fail(error: MainboardError): void;
+}
+
+/** A machine: chips, guest memory and a processor, with a life. Any number of them live in one process. */
+export class Machine extends EventEmitter<MachineEvents> {
+  readonly definition: MachineDefinition<PropertyTable>;
+  readonly board: BoardAssembly<unknown>;
+  readonly clock: VirtualClock;
+  readonly trace: Trace;
+  readonly accelerator: Accelerator;
+  readonly guest: GuestMemory;
+  readonly bus: MachineBus;
+  readonly vcpus: readonly [Vcpu, ...Vcpu[]];
+  readonly settings: MachineSettings;
+  readonly #scope: PinScope;
+  readonly #loop: RunLoop;
+  #state: MachineState = 'built';
+  #ending: Ending | undefined;
+  #pendingReset: ResetReason | undefined;
+  #pendingEnding: Ending | undefined;
+  #pendingInit = false;
+  readonly #waiters = new Set<Waiter>();
+
+  constructor(parts: MachineParts) {
+    super();
+    const { board, clock, trace, accelerator, host } = parts;
+    this.definition = parts.definition;
+    this.board = board;
+    this.clock = clock;
+    this.trace = trace;
+    this.accelerator = accelerator;
+    this.settings = parts.settings;
+    this.#scope = parts.scope;
+    this.guest = board.freeze();
+    const [cpu] = board.cpus;
+    this.bus = new MachineBus({
+      guest: this.guest,
+      memory: board.memory,
+      ports: board.ports,
+      trace,
+      acknowledge: () => cpu.inta.acknowledge(),
+      now: () => clock.now(),
+    });
+    accelerator.attach(this.bus);
+    const vcpu = accelerator.createVcpu(0);
+    this.vcpus = [vcpu];
+    this.#loop = new RunLoop(host, clock, vcpu, this.#owner(cpu));
+    this.#connectCpu(cpu, vcpu);
+    onRise(board.reset, () => this.#request({ reset: 'guest' }));
+    onRise(board.poweroff, () => this.#request({ ending: { reason: 'poweroff', status: 0 } }));
+  }
+
+  get name(): string {
+    return this.definition.name;
+  }
+
+  get state(): MachineState {
+    return this.#state;
+  }
+
+  get devices(): ReadonlyMap<string, DeviceInstance> {
+    return this.board.devices;
+  }
+
+  /** How the machine ended; undefined while it has not. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** Runs, or runs on. The first start resets. @throws MainboardError `wrong-state` */
+  start(): void {
+    if (this.#state === 'running') return;
+    this.#mustBe('start', 'built', 'paused');
+    if (this.#state === 'built') this.#reset('host');
+    this.#enter('running');
+    this.#loop.start();
+  }
+
+  /** Stops at the next instruction boundary; the virtual clock stands still. Resolves then. */
+  async pause(): Promise<void> {
+    if (this.#state !== 'running') return;
+    const stopped = this.#loop.stop();
+    this.#enter('paused');
+    await stopped;
+  }
+
+  /** Resets the whole machine, at once or, while guest code runs, at the next instruction boundary. */
+  reset(): void {
+    this.#mustBe('reset', 'built', 'running', 'paused', 'stopped', 'failed');
+    if (this.#loop.inRun) {
+      this.#request({ reset: 'host' });
+      return;
+    }
+    this.#reset('host');
+    if (this.#state !== 'running') this.#enter('paused');
+  }
+
+  /** Ends the machine as {@link PowerControl} does. @param status exit status for the host, 0–255. */
+  exit(status: number): void {
+    this.#request({ ending: { reason: 'exit', status: status & 0xff } });
+  }
+
+  /**
+   * Waits until a condition holds (tried at instruction boundaries) or an event comes. The machine must be running, or
+   * be started, for anything to happen.
+   * @param timeout virtual nanoseconds.
+   * @returns what the event carried.
+   * @throws MainboardError `timeout`, or `ended` when the machine ends first.
+   */
+  until(condition: () => boolean, timeout?: number): Promise<void>;
+  until<E extends keyof MachineEvents>(event: E, timeout?: number): Promise<Parameters<MachineEvents[E]>[0]>;
+  until(what: (() => boolean) | keyof MachineEvents, timeout = Number.POSITIVE_INFINITY): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const name = typeof what === 'string' ? `"${what}"` : 'the condition';
+      const timer = this.clock.timer(
+        () =>
+          waiter.fail(
+            new MainboardError('timeout', `${name} did not come within ${timeout / 1e9} s of machine time.`, {
+              timeout,
+            }),
+          ),
+        'until',
+      );
+      const settle = (): void => {
+        timer.cancel();
+        this.#waiters.delete(waiter);
+        if (typeof what === 'string') this.off(what, heard);
+      };
+      const heard = (...values: readonly unknown[]): void => {
+        settle();
+        resolve(values[0]);
+      };
+      const waiter: Waiter = {
+        check: () => {
+          if (typeof what === 'string' || !what()) return false;
+          heard();
+          return true;
+        },
+        fail(error) {
+          settle();
+          reject(error);
+        },
+      };
+      if (typeof what === 'string') this.on(what, heard);
+      if (waiter.check()) return;
+      this.#waiters.add(waiter);
+      if (timeout < Number.POSITIVE_INFINITY) timer.arm(this.clock.now() + timeout);
+      if (this.#state === 'stopped' || this.#state === 'failed' || this.#state === 'disposed')
+        waiter.fail(this.#endedError());
+    });
+  }
+
+  /** The whole machine as plain data. @throws MainboardError `wrong-state` while guest code runs. */
+  save(): MachineSnapshot {
+    this.#mustBe('save', 'running', 'paused', 'stopped');
+    this.#mustBeAtBoundary('save');
+    return {
+      machine: this.name,
+      now: this.clock.now(),
+      devices: Object.fromEntries([...this.devices].map(([name, device]) => [name, device.save()])),
+      cpus: this.vcpus.map(vcpu => vcpu.save()),
+      memorySize: this.guest.size,
+      memory: saveMemory(this.guest),
+    };
+  }
+
+  /** Puts the machine into a saved state. @throws MainboardError `bad-snapshot`, `wrong-state` */
+  restore(snapshot: MachineSnapshot): void {
+    this.#mustBe('restore', 'built', 'running', 'paused', 'stopped', 'failed');
+    this.#mustBeAtBoundary('restore');
+    const missing = [...this.devices.keys()].find(name => snapshot.devices[name] === undefined);
+    if (snapshot.machine !== this.name || missing !== undefined || snapshot.cpus.length !== this.vcpus.length) {
+      throw new MainboardError(
+        'bad-snapshot',
+        `The snapshot is of machine ${snapshot.machine}${missing === undefined ? '' : ` without ${missing}`}, this one is ${this.name}; build it with the options of then.`,
+        {
+          snapshot: snapshot.machine,
+          machine: this.name,
+        },
+      );
+    }
+    restoreMemory(this.guest, snapshot, (offset, size) => this.bus.announceWrite(offset, size));
+    this.clock.set(snapshot.now);
+    this.#settle(() => {
+      for (const [name, device] of this.devices) device.restoreState(snapshot.devices[name]!);
+    });
+    this.vcpus.forEach((vcpu, i) => {
+      vcpu.restore(snapshot.cpus[i]!);
+    });
+    this.#drivePins();
+    if (this.#state !== 'running') this.#enter('paused');
+  }
+
+  /** Gives back everything: descriptors, threads, timers. Resolves when the processor has stopped. */
+  async dispose(): Promise<void> {
+    if (this.#state === 'disposed') return;
+    const stopped = this.#loop.stop();
+    const inRun = this.#loop.inRun;
+    this.#enter('disposed');
+    this.#failWaiters();
+    if (inRun) await stopped;
+    for (const device of this.devices.values()) device.dispose();
+    this.accelerator.dispose();
+  }
+
+  #owner(cpu: Cpu): RunLoopOwner {
+    return {
+      interruptPending: () => cpu.intr.level || cpu.nmi.level,
+      boundary: () => this.#boundary(),
+      exited: exit => this.#exited(exit),
+      failed: error => this.#failed(error),
+    };
+  }
+
+  #connectCpu(cpu: Cpu, vcpu: Vcpu): void {
+    cpu.intr.onChange = level => {
+      vcpu.setIntr(level);
+      if (level) this.#loop.attend();
+    };
+    cpu.nmi.onChange = level => {
+      vcpu.setNmi(level);
+      if (level) this.#loop.attend();
+    };
+    cpu.a20.onChange = () => vcpu.setA20(cpu.a20Enabled);
+    onRise(cpu.init, () => {
+      this.#pendingInit = true;
+      this.#loop.attend();
+    });
+  }
+
+  #request({ reset, ending }: { reset?: ResetReason; ending?: Ending }): void {
+    this.#pendingReset ??= reset;
+    this.#pendingEnding ??= ending;
+    this.#loop.attend();
+  }
+
+  #boundary(): void {
+    if (this.#pendingEnding !== undefined) {
+      this.#end(this.#pendingEnding);
+      return;
+    }
+    if (this.#pendingReset !== undefined) this.#resetAsAsked(this.#pendingReset);
+    else if (this.#pendingInit) {
+      this.#pendingInit = false;
+      this.vcpus[0].reset();
+      this.#drivePins();
+    }
+    if (this.#waiters.size > 0) for (const waiter of [...this.#waiters]) waiter.check();
+  }
+
+  #resetAsAsked(reason: ResetReason): void {
+    if (reason === 'host' || this.settings.onReset !== 'stop') {
+      this.#reset(reason);
+      return;
+    }
+    this.emit('reset', reason);
+    this.#end({ reason: reason === 'guest' ? 'reset' : reason, status: 0 });
+  }
+
+  /** Devices first, all at once as far as they can tell, then the processors. */
+  #reset(reason: ResetReason): void {
+    this.emit('reset', reason);
+    this.#ending = undefined;
+    this.#pendingReset = undefined;
+    this.#pendingEnding = undefined;
+    this.#pendingInit = false;
+    for (const { contents, offset } of this.board.blocks) {
+      if (contents === undefined) continue;
+      this.bus.announceWrite(offset, contents.length);
+      this.guest.bytes.set(contents, offset);
+    }
+    this.#settle(() => {
+      for (const device of this.devices.values()) device.resetState();
+    });
+    this.vcpus.forEach((vcpu, i) => {
+      vcpu.reset();
+      const source = this.board.cpus[i]!.start.source;
+      if (source?.prepare === undefined) return;
+      const state = vcpu.save();
+      source.prepare(state, source.index);
+      vcpu.restore(state);
+    });
+    this.#drivePins();
+  }
+
+  /**
+   * Loads state into all devices, then derives the outputs, in rounds until no pin moves any more. Nobody is told of
+   * the changes: what an edge did is in the state already, and before a reset there was no edge.
+   */
+  #settle(load: () => void): void {
+    this.#scope.settling = true;
+    try {
+      load();
+      for (let round = 0; round < SETTLING_ROUNDS; round++) {
+        const before = this.#scope.changes;
+        for (const device of this.devices.values()) device.update();
+        if (this.#scope.changes === before) break;
+      }
+    } finally {
+      this.#scope.settling = false;
+    }
+  }
+
+  /** Brings the processors' pins to the level of their lines. */
+  #drivePins(): void {
+    this.vcpus.forEach((vcpu, i) => {
+      const cpu = this.board.cpus[i]!;
+      vcpu.setA20(cpu.a20Enabled);
+      vcpu.setNmi(cpu.nmi.level);
+      vcpu.setIntr(cpu.intr.level);
+    });
+    this.#loop.forgetHalt();
+    this.#loop.attend();
+  }
+
+  #exited(exit: Exit): void {
+    if (this.trace.mask !== 0) this.trace.emit('exit', 'cpu0', exit.kind);
+    if (exit.kind === 'shutdown') {
+      this.emit('shutdown');
+      this.#request({ reset: 'triple-fault' });
+    } else if (exit.kind === 'debug') {
+      void this.pause();
+      this.emit('debug', exit);
+    } else if (exit.kind === 'error') {
+      this.#fail(
+        new MainboardError(
+          'accelerator-failed',
+          `${this.accelerator.name} cannot go on (${exit.code}): ${exit.detail}`,
+          { code: exit.code, detail: exit.detail },
+        ),
+      );
+    }
+  }
+
+  #failed(cause: unknown): void {
+    const error =
+      cause instanceof MainboardError
+        ? cause
+        : new MainboardError(
+            'accelerator-failed',
+            `The machine stopped on an internal error: ${cause instanceof Error ? cause.message : cause}`,
+            { cause },
+          );
+    const heard = this.listenerCount('error') > 0;
+    this.#fail(error);
+    if (!heard) throw cause;
+  }
+
+  #fail(error: MainboardError): void {
+    void this.#loop.stop();
+    this.#ending = { reason: 'error', status: 1 };
+    this.#enter('failed');
+    this.emit('error', error);
+    this.emit('exit', this.#ending);
+    this.#failWaiters(error);
+  }
+
+  #end(ending: Ending): void {
+    void this.#loop.stop();
+    this.#pendingEnding = undefined;
+    this.#pendingReset = undefined;
+    this.#ending = ending;
+    this.#enter('stopped');
+    if (ending.reason === 'poweroff') this.emit('poweroff');
+    this.emit('exit', ending);
+    this.#failWaiters();
+  }
+
+  #endedError(): MainboardError {
+    const how = this.#ending === undefined ? this.#state : `${this.#state} (${this.#ending.reason})`;
+    return new MainboardError('ended', `The machine is ${how}, so what was waited for cannot come.`, {
+      ending: this.#ending,
+    });
+  }
+
+  #failWaiters(error: MainboardError = this.#endedError()): void {
+    for (const waiter of [...this.#waiters]) if (!waiter.check()) waiter.fail(error);
+  }
+
+  #enter(state: MachineState): void {
+    const previous = this.#state;
+    if (previous === state) return;
+    this.#state = state;
+    this.emit('state', state, previous);
+  }
+
+  #mustBe(verb: string, ...allowed: MachineState[]): void {
+    if (allowed.includes(this.#state)) return;
+    const advice =
+      this.#state === 'disposed'
+        ? 'build a new one'
+        : this.#state === 'built'
+          ? 'start or reset it first'
+          : 'reset it first';
+    throw new MainboardError('wrong-state', `A machine that is ${this.#state} cannot ${verb}; ${advice}.`, {
+      state: this.#state,
+    });
+  }
+
+  #mustBeAtBoundary(verb: string): void {
+    if (this.#loop.inRun)
+      throw new MainboardError(
+        'wrong-state',
+        `The machine cannot ${verb} in the middle of an instruction; pause it first.`,
+        { state: this.#state },
+      );
+  }
+}
+
+function onRise(pin: InPin, rise: () => void): void {
+  pin.onChange = level => {
+    if (level) rise();
+  };
+}
