@@ -48,6 +48,20 @@ describe('encodings, as in the opcode tables of Intel SDM vol. 2', () => {
     [64, 'mov r9d, [r13+r12*2]', a => a.mov(x.r9d, dword(x.r13, x.r12.times(2))), '478b4c6500'],
     [64, 'mov al, [1000h], absolute', a => a.mov(x.al, byte(0x1000)), '8a042500100000'],
     [64, 'push r15', a => a.push(x.r15), '4157'],
+    [64, 'push 1234h: 64 bits, although 16 are shorter', a => a.push(0x1234), '6834120000'],
+    [32, 'push es', a => a.push(x.es), '06'],
+    [16, 'push 1234h', a => a.push(0x1234), '683412'],
+    [
+      32,
+      'jz is je, setnc is setae, cmovc is cmovb',
+      a => {
+        a.label('x');
+        a.jz('x');
+        a.setnc(x.al);
+        a.cmovc(x.eax, x.ebx);
+      },
+      '74fe0f93c00f42c3',
+    ],
     [64, 'ret', a => a.ret(), 'c3'],
     [64, 'retfq', a => a.exact('Retfq'), '48cb'],
     [64, 'iretq', a => a.iretq(), '48cf'],

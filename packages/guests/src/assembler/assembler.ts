@@ -1,4 +1,5 @@
 import iced from 'iced-x86';
+import { ALIASES, type Alias } from './aliases.ts';
 import { encode, NO_PREFIXES, type Place, type Prefixes } from './encode.ts';
 import { AssemblerError } from './errors.ts';
 import { type Bits, type CodeName, type Form, formNamed, formsOf, isBranch, matches } from './forms.ts';
@@ -9,7 +10,7 @@ export type Datum = number | bigint | LabelRef | string;
 
 /** One method per mnemonic, named as in the manuals, in lower case: `a.mov(rax, 1)`, `a.in(al, dx)`. */
 export type Mnemonics = {
-  readonly [M in Lowercase<Exclude<keyof typeof iced.Mnemonic, keyof AssemblerCore>>]: (
+  readonly [M in Exclude<Lowercase<keyof typeof iced.Mnemonic> | Alias, keyof AssemblerCore>]: (
     ...operands: readonly Operand[]
   ) => void;
 };
@@ -207,7 +208,11 @@ class AssemblerCore {
     const prefixes = this.#prefixes;
     this.#prefixes = NO_PREFIXES;
     const text = `${mnemonic} ${operands.map(show).join(', ')} (${section.bits} bits)`;
-    const fitting = candidates.filter(form => matches(form, operands, section.bits));
+    const fitting = ofDefaultSize(
+      candidates.filter(form => matches(form, operands, section.bits)),
+      operands,
+      section.bits,
+    );
     requireSize(text, fitting, operands);
     // Every label is taken to be near and small here; `assemble` puts in the truth.
     const place: Place = { bits: section.bits, ip: 0n, resolve: () => 0n };
@@ -309,15 +314,16 @@ class AssemblerCore {
   }
 }
 
-for (const name of Object.keys(iced.Mnemonic)) {
-  const mnemonic = name.toLowerCase();
-  if (/^\d/.test(mnemonic) || mnemonic in AssemblerCore.prototype) continue;
-  Object.defineProperty(AssemblerCore.prototype, mnemonic, {
+function define(method: string, mnemonic: string): void {
+  Object.defineProperty(AssemblerCore.prototype, method, {
     value(this: AssemblerCore, ...operands: readonly Operand[]) {
       this.instruction(mnemonic, ...operands);
     },
   });
 }
+for (const name of Object.keys(iced.Mnemonic).map(key => key.toLowerCase()))
+  if (!/^\d/.test(name) && !(name in AssemblerCore.prototype)) define(name, name);
+for (const [alias, name] of Object.entries(ALIASES)) define(alias, name);
 
 /** A new, empty program. */
 export function assembler(options: AssemblerOptions): Assembler {
@@ -339,6 +345,15 @@ function requireSize(text: string, fitting: readonly Form[], operands: readonly 
       'size-unknown',
       `${text} may have several sizes; write byte(…), word(…), dword(…) or qword(…).`,
     );
+}
+
+/** `push 1234h` and `ret` say nothing of the size: the mode's own counts, although a 16-bit form may be shorter. */
+function ofDefaultSize(fitting: readonly Form[], operands: readonly Operand[], bits: Bits): readonly Form[] {
+  const sized = operands.some(o => typeof o === 'object' && (o.kind === 'register' || o.kind === 'memory'));
+  if (sized) return fitting;
+  const other = bits === 16 ? 32 : 16;
+  const own = fitting.filter(form => form.operandSize !== other);
+  return own.length > 0 ? own : fitting;
 }
 
 function show(operand: Operand): string {

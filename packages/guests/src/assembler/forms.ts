@@ -13,6 +13,8 @@ export interface Form {
   readonly kinds: readonly number[];
   /** Bytes of its memory operand, 0 if it has none or takes any. */
   readonly memoryBytes: number;
+  /** Bits of the operand size that the form is for; 0 when it is not for one. */
+  readonly operandSize: number;
   readonly modes: { readonly 16: boolean; readonly 32: boolean; readonly 64: boolean };
   /** All operands are implied by the mnemonic (`movsb`, `xlatb`). */
   readonly string: boolean;
@@ -53,6 +55,7 @@ function describe(name: CodeName): Form {
     name,
     kinds,
     memoryBytes: MemorySizeExt.size(info.memorySize),
+    operandSize: info.operandSize,
     modes: { 16: info.mode16, 32: info.mode32, 64: info.mode64 },
     string: kinds.some(kind => isStringOperand(kind)),
   };
