@@ -1,0 +1,79 @@
+/** The only version there is since Linux 2.6.22 (`KVM_API_VERSION`). */
+export const KVM_API_VERSION = 12;
+
+/** `KVM_EXIT_*`: why `KVM_RUN` returned 0. */
+export const KVM_EXIT = {
+  UNKNOWN: 0,
+  EXCEPTION: 1,
+  IO: 2,
+  HYPERCALL: 3,
+  DEBUG: 4,
+  HLT: 5,
+  MMIO: 6,
+  IRQ_WINDOW_OPEN: 7,
+  SHUTDOWN: 8,
+  FAIL_ENTRY: 9,
+  INTR: 10,
+  SET_TPR: 11,
+  TPR_ACCESS: 12,
+  NMI: 16,
+  INTERNAL_ERROR: 17,
+  SYSTEM_EVENT: 24,
+  IOAPIC_EOI: 26,
+  X86_RDMSR: 29,
+  X86_WRMSR: 30,
+  X86_BUS_LOCK: 33,
+  NOTIFY: 37,
+} as const;
+
+export const KVM_EXIT_IO_OUT = 1;
+
+/** `KVM_INTERNAL_ERROR_*` */
+export const KVM_INTERNAL_ERROR = { EMULATION: 1, SIMUL_EX: 2, DELIVERY_EV: 3, UNEXPECTED_EXIT_REASON: 4 } as const;
+export const KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES = 1;
+
+/** `KVM_SYSTEM_EVENT_*` */
+export const KVM_SYSTEM_EVENT = { SHUTDOWN: 1, RESET: 2, CRASH: 3 } as const;
+
+/** `KVM_CAP_*`, those that we ask for, or that `mainboard doctor` lists. */
+export const KVM_CAP = {
+  IRQCHIP: 0,
+  USER_MEMORY: 3,
+  SET_TSS_ADDR: 4,
+  EXT_CPUID: 7,
+  NR_VCPUS: 9,
+  NR_MEMSLOTS: 10,
+  MP_STATE: 14,
+  SYNC_MMU: 16,
+  DESTROY_MEMORY_REGION_WORKS: 21,
+  USER_NMI: 22,
+  SET_GUEST_DEBUG: 23,
+  PIT2: 33,
+  PIT_STATE2: 35,
+  SET_IDENTITY_MAP_ADDR: 37,
+  ADJUST_CLOCK: 39,
+  INTERNAL_ERROR_DATA: 40,
+  VCPU_EVENTS: 41,
+  DEBUGREGS: 50,
+  XSAVE: 55,
+  XCRS: 56,
+  TSC_CONTROL: 60,
+  GET_TSC_KHZ: 61,
+  MAX_VCPUS: 66,
+  TSC_DEADLINE_TIMER: 72,
+  SYNC_REGS: 74,
+  READONLY_MEM: 81,
+  IMMEDIATE_EXIT: 136,
+  HALT_POLL: 182,
+  XSAVE2: 208,
+} as const;
+
+export const KVM_MEM_READONLY = 2;
+export const KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1;
+export const KVM_VCPUEVENT_VALID_NMI_PENDING = 1;
+export const KVM_VCPUEVENT_VALID_SHADOW = 4;
+export const KVM_X86_SHADOW_INT_STI = 2;
+export const KVM_MP_STATE = { RUNNABLE: 0, HALTED: 3 } as const;
+export const KVM_PIT_SPEAKER_DUMMY = 1;
+export const KVM_IRQCHIP_PIC_MASTER = 0;
+export const KVM_IRQCHIP_PIC_SLAVE = 1;
