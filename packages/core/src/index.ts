@@ -18,7 +18,7 @@ export {
   type GivenProperties,
   type RegistersOf,
 } from './device.ts';
-export type { DmaPort } from './dma.ts';
+export { BusDma, type DmaPort } from './dma.ts';
 export { hex, listed, MainboardError, type MainboardErrorCode } from './errors.ts';
 export { ACCELERATOR_ARENA, GuestMemory, MAX_GUEST_MEMORY } from './guest-memory.ts';
 export { DeviceInstance, type DeviceSnapshot, type DeviceSurroundings } from './instance.ts';
@@ -36,7 +36,7 @@ export {
   isMachineDefinition,
   type MachineDefinition,
 } from './machine-definition.ts';
-export type { Block, Ram, Rom } from './memory.ts';
+export { type Block, createRam, createRom, type Ram, type Rom } from './memory.ts';
 export {
   connect,
   InPin,

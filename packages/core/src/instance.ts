@@ -30,8 +30,8 @@ export interface DeviceSurroundings {
   readonly memory: DmaPort;
   /** @throws MainboardError `missing-binding` */
   implementation(type: AnyDeviceType): DeviceImplementation<DeviceSpec>;
-  /** @throws MainboardError `missing-binding` */
-  backend(token: symbol, device: string): unknown;
+  /** @param key the device's name for it. @throws MainboardError `missing-binding` */
+  backend(token: symbol, device: string, key: string): unknown;
 }
 
 /** The device's own clock: it knows its timers, so that none outlives a reset. */
@@ -102,7 +102,7 @@ export class DeviceInstance {
     this.#clock = new DeviceClock(around.clock, name);
     this.#battery = new Set(spec.battery);
     const backends = Object.fromEntries(
-      Object.entries(spec.backends ?? {}).map(([key, token]) => [key, around.backend(token, name)]),
+      Object.entries(spec.backends ?? {}).map(([key, token]) => [key, around.backend(token, name, key)]),
     );
     this.#behaviour = around.implementation(type).create({
       name,
