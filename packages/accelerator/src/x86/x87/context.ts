@@ -16,6 +16,8 @@ export class Context {
   masks = 0x3f;
   /** Exception flags and condition codes, in the places of the status word. Operations add to it, callers clear it. */
   flags = 0;
+  /** Condition codes that the instruction replaces; it keeps the others. */
+  clear = 0;
 
   /** A significand with 32 bits below it; the result of functions that have more than one number to return. */
   exponent = 0;

@@ -45,7 +45,7 @@ export function divide(c: Context, a: Float80, b: Float80, out: Float80): void {
       return;
     }
     if (kb === KIND.zero) {
-      c.flags |= FSW.ZE;
+      c.flags = (c.flags & ~FSW.DE) | FSW.ZE; // a division by zero comes before a denormal operand (SDM vol. 1 §8.6)
       setInfinity(out, sign);
       return;
     }

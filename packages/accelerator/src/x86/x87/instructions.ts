@@ -11,7 +11,7 @@ import { multiply } from './multiply.ts';
 import { remainder } from './remainder.ts';
 import { extract, scale } from './scale.ts';
 import { squareRoot } from './square-root.ts';
-import { CONDITION_CODES } from './status.ts';
+import { FSW } from './status.ts';
 import { f2xm1, fcos, fpatan, fptan, fsin, fsincos, fyl2x, fyl2xp1 } from './transcendental.ts';
 
 const { M16INT, M32FP, M32INT, M64FP, M64INT } = arithmetic;
@@ -120,7 +120,7 @@ const ESCAPES: readonly (readonly Slot[])[] = [
     controlRow('fnstcw', 'm2byte', control.fnstcw),
     ...spread([fld, fxch('fxch')]),
     ...sparse({ 0: row('fnop', '', control.nothing) }),
-    ...spread([fstp('fstp1')]),
+    ...spread([row('fstp1', ST, transfer.fstp1)]),
     ...sparse({
       0: row('fchs', '', arithmetic.fchs),
       1: row('fabs', '', arithmetic.fabs),
@@ -137,30 +137,30 @@ const ESCAPES: readonly (readonly Slot[])[] = [
     none,
     row('f2xm1', '', arithmetic.unary(f2xm1)),
     row('fyl2x', '', transcendental.intoSecond(fyl2x)),
-    row('fptan', '', arithmetic.pushing(fptan)),
+    row('fptan', '', arithmetic.pushing(fptan, FSW.C1 | FSW.C2)),
     row('fpatan', '', transcendental.intoSecond(fpatan)),
     row(
       'fxtract',
       '',
-      arithmetic.pushing((c, a) => extract(c, a, c.result, c.pushed)),
+      arithmetic.pushing((c, a) => extract(c, a, c.result, c.pushed), FSW.C1),
     ),
     row(
       'fprem1',
       '',
-      arithmetic.withSecond((c, a, b, out) => remainder(c, a, b, true, out), CONDITION_CODES),
+      arithmetic.withSecond((c, a, b, out) => remainder(c, a, b, true, out), FSW.C1 | FSW.C2),
     ),
     row('fdecstp', '', control.fdecstp),
     row('fincstp', '', control.fincstp),
     row(
       'fprem',
       '',
-      arithmetic.withSecond((c, a, b, out) => remainder(c, a, b, false, out), CONDITION_CODES),
+      arithmetic.withSecond((c, a, b, out) => remainder(c, a, b, false, out), FSW.C1 | FSW.C2),
     ),
     row('fyl2xp1', '', transcendental.intoSecond(fyl2xp1)),
     row('fsqrt', '', arithmetic.unary(squareRoot)),
-    row('fsincos', '', arithmetic.pushing(fsincos)),
+    row('fsincos', '', arithmetic.pushing(fsincos, FSW.C1 | FSW.C2)),
     row('frndint', '', arithmetic.unary(roundToInteger)),
-    row('fscale', '', arithmetic.withSecond(scale, 0x200)),
+    row('fscale', '', arithmetic.withSecond(scale, FSW.C1)),
     row('fsin', '', transcendental.ranged(fsin)),
     row('fcos', '', transcendental.ranged(fcos)),
   ],
@@ -201,8 +201,8 @@ const ESCAPES: readonly (readonly Slot[])[] = [
       4: controlRow('fnsetpm', '', control.nothing),
     }),
     ...spread([
-      row('fucomi', ST0_ST, comparison.compareRegister(true, 0, true)),
-      row('fcomi', ST0_ST, comparison.compareRegister(false, 0, true)),
+      row('fucomi', ST0_ST, comparison.compareToEflags(true, 0)),
+      row('fcomi', ST0_ST, comparison.compareToEflags(false, 0)),
       none,
     ]),
   ],
@@ -254,8 +254,8 @@ const ESCAPES: readonly (readonly Slot[])[] = [
     ...spread([row('ffreep', ST, control.ffreep), fxch('fxch7'), fstp('fstp8'), fstp('fstp9')]),
     ...sparse({ 0: controlRow('fnstsw', 'AX', control.fnstswAx) }),
     ...spread([
-      row('fucomip', ST0_ST, comparison.compareRegister(true, 1, true)),
-      row('fcomip', ST0_ST, comparison.compareRegister(false, 1, true)),
+      row('fucomip', ST0_ST, comparison.compareToEflags(true, 1)),
+      row('fcomip', ST0_ST, comparison.compareToEflags(false, 1)),
       none,
     ]),
   ],

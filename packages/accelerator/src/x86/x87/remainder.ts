@@ -18,6 +18,8 @@ export function remainder(c: Context, a: Float80, b: Float80, nearest: boolean, 
     invalid(c, out);
     return;
   }
+  // A suppressed instruction leaves them alone.
+  if ((c.flags & ~c.masks) === 0) c.clear |= FSW.C0 | FSW.C3;
   if (ka === KIND.zero) {
     out.copy(a);
     return;

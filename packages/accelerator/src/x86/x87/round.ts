@@ -118,8 +118,10 @@ function overflow(c: Context, out: Float80, sign: number, precision: Precision, 
   if ((c.masks & FSW.OE) === 0) {
     if (c.rest !== 0) c.flags |= FSW.PE;
     // FSCALE alone can leave the range by more than the adjustment (SDM vol. 1 §8.5.4).
-    if (c.exponent - BIAS_ADJUST > MAX_EXPONENT) setInfinity(out, sign);
-    else out.set(sign | (c.exponent - BIAS_ADJUST), c.hi, c.lo);
+    if (c.exponent - BIAS_ADJUST > MAX_EXPONENT) {
+      c.flags |= FSW.PE | FSW.C1;
+      setInfinity(out, sign);
+    } else out.set(sign | (c.exponent - BIAS_ADJUST), c.hi, c.lo);
     return;
   }
   c.flags |= FSW.PE;
@@ -141,8 +143,10 @@ function roundTiny(c: Context, out: Float80, sign: number, precision: Precision)
     c.flags |= FSW.UE;
     if (c.rest !== 0) c.flags |= FSW.PE;
     if (up) c.flags |= FSW.C1;
-    if (c.exponent + BIAS_ADJUST <= 0) out.set(sign, 0, 0);
-    else out.set(sign | ((c.exponent + BIAS_ADJUST) & EXPONENT), c.hi, c.lo);
+    if (c.exponent + BIAS_ADJUST <= 0) {
+      c.flags |= FSW.PE;
+      out.set(sign, 0, 0);
+    } else out.set(sign | ((c.exponent + BIAS_ADJUST) & EXPONENT), c.hi, c.lo);
     return;
   }
   c.exponent = 0;

@@ -170,20 +170,25 @@ export class X87 {
     this.tags &= ~(1 << ((this.top + i) & 7));
   }
 
-  /** Starts an instruction: the context gets the control word's fields and no flags. */
-  begin(): Context {
+  /**
+   * Starts an instruction: the context gets the control word's fields and no flags.
+   * @param clear the condition codes that it replaces, however it ends.
+   */
+  begin(clear: number = FSW.C1): Context {
     const c = this.context;
     const control = this.control;
     c.rounding = (control >> 10) & 3;
     c.precision = PRECISIONS[(control >> 8) & 3]!;
     c.masks = control & EXCEPTIONS;
     c.flags = 0;
+    c.clear = clear;
     return c;
   }
 
-  /** Ends an instruction: C1 and the condition codes in `clear` are replaced, exception flags are sticky. */
-  finish(clear: number = FSW.C1): void {
-    this.status = (this.status & ~clear) | this.context.flags;
+  /** Ends an instruction: condition codes are replaced, exception flags are sticky. */
+  finish(): void {
+    const { clear, flags } = this.context;
+    this.status = (this.status & ~clear) | flags;
   }
 
   /**

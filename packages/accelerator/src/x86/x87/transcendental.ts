@@ -69,6 +69,7 @@ export function f2xm1(c: Context, a: Float80, out: Float80): void {
         return;
       }
     }
+    c.flags |= FSW.PE;
     out.copy(a);
     return;
   }
@@ -134,7 +135,10 @@ function product(c: Context, logarithm: bigint, b: Float80, fraction: number, ex
   deliver(c, out, sign, magnitude(logarithm) * significand(c), fraction + 63 - (c.exponent - BIAS), !exact);
 }
 
-/** `out = b × log₂(a + 1)` (FYL2XP1), after SDM vol. 2 table 3-50. */
+/**
+ * `out = b × log₂(a + 1)` (FYL2XP1), after SDM vol. 2 table 3-50. From −1 down the manual leaves the result undefined;
+ * it is `a`, as on AMD's processors.
+ */
 export function fyl2xp1(c: Context, a: Float80, b: Float80, out: Float80): void {
   if (propagateTwo(c, a, b, out)) return;
   const ka = kind(a);
@@ -153,17 +157,17 @@ export function fyl2xp1(c: Context, a: Float80, b: Float80, out: Float80): void 
     return;
   }
   normalize(c, a);
-  if ((a.se & SIGN) !== 0 && c.exponent >= BIAS) {
-    c.flags &= ~FSW.DE;
-    invalid(c, out);
-    return;
-  }
   if (kb === KIND.infinity) {
     setInfinity(out, sign);
     return;
   }
   if (kb === KIND.zero) {
     setZero(out, sign);
+    return;
+  }
+  if ((a.se & SIGN) !== 0 && c.exponent >= BIAS) {
+    c.flags |= FSW.PE;
+    out.copy(a);
     return;
   }
   const exponent = c.exponent - BIAS;

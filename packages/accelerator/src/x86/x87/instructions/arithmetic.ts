@@ -105,11 +105,11 @@ export const unary =
     return true;
   };
 
-/** `ST(0) = f(ST(0), ST(1))`, without a pop: FSCALE, FPREM, FPREM1. @param clear condition codes it defines. */
+/** `ST(0) = f(ST(0), ST(1))`, without a pop: FSCALE, FPREM, FPREM1. @param clear condition codes it replaces. */
 export const withSecond =
   (operation: Binary, clear: number): X87Execute =>
   fpu => {
-    const c = fpu.begin();
+    const c = fpu.begin(clear);
     if (fpu.isEmpty(0) || fpu.isEmpty(1)) {
       fpu.underflow(0, false);
       return true;
@@ -119,7 +119,7 @@ export const withSecond =
     operation(c, c.a, c.b, c.result);
     if (fpu.suppressed()) return true;
     fpu.write(0, c.result);
-    fpu.finish(clear);
+    fpu.finish();
     return true;
   };
 
@@ -141,11 +141,14 @@ const signBit =
 export const fchs: X87Execute = signBit(se => se ^ SIGN);
 export const fabs: X87Execute = signBit(se => se & ~SIGN);
 
-/** A function of ST(0) with two results: `c.result` replaces ST(0), `c.pushed` is pushed (FXTRACT, FPTAN, FSINCOS). */
+/**
+ * A function of ST(0) with two results: `c.result` replaces ST(0), `c.pushed` is pushed (FXTRACT, FPTAN, FSINCOS).
+ * @param clear condition codes it replaces.
+ */
 export const pushing =
-  (operation: (c: Context, a: Float80) => void): X87Execute =>
+  (operation: (c: Context, a: Float80) => void, clear: number): X87Execute =>
   fpu => {
-    const c = fpu.begin();
+    const c = fpu.begin(clear);
     const under = fpu.isEmpty(0);
     if (under || !fpu.isEmpty(7)) {
       if (!fpu.stackFault(under ? 0 : FSW.C1)) return true;
@@ -161,6 +164,6 @@ export const pushing =
       fpu.write(0, c.result);
       fpu.push(c.pushed);
     }
-    fpu.finish(FSW.C1 | FSW.C2);
+    fpu.finish();
     return true;
   };

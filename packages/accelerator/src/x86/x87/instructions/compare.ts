@@ -1,48 +1,53 @@
 import { compare, examine, ORDER } from '../compare.ts';
-import type { X87Cpu, X87Execute } from '../cpu.ts';
+import type { X87Execute } from '../cpu.ts';
 import { setZero } from '../float80.ts';
 import type { X87 } from '../state.ts';
-import { CONDITION_CODES, FSW } from '../status.ts';
+import { CONDITION_CODES, FSW, PRE_COMPUTATION } from '../status.ts';
 import type { Source } from './arithmetic.ts';
 
-function pop(fpu: X87, count: number): void {
-  for (let n = 0; n < count; n++) fpu.pop();
-}
+const UNDERFLOW = FSW.IE | FSW.SF;
 
-/** Condition codes, or their counterparts in EFLAGS for FCOMI and its kin. */
-function deliver(fpu: X87, cpu: X87Cpu, order: number, toEflags: boolean): void {
-  if (!toEflags) {
-    fpu.context.flags |= order;
-    fpu.finish(CONDITION_CODES);
-    return;
-  }
-  // C0, C2 and C3 lie eight bits above CF, PF and ZF (SDM vol. 1 table 8-6); OF, SF and AF become 0.
-  cpu.eflags = (cpu.eflags & ~0x8d5) | (order >>> 8);
+/**
+ * Ends a comparison. An unmasked exception keeps it from popping.
+ * DEVIATION SDM vol. 2 FCOM, FCOMI: as on AMD's processors, the outcome is delivered even then.
+ */
+function deliver(fpu: X87, order: number, pops: number): boolean {
+  const c = fpu.context;
+  c.flags |= order;
   fpu.finish();
+  if ((c.flags & ~c.masks & PRE_COMPUTATION) === 0) for (let n = 0; n < pops; n++) fpu.pop();
+  return true;
 }
 
-function underflow(fpu: X87, cpu: X87Cpu, pops: number, toEflags: boolean): void {
-  if (!fpu.stackFault(0)) return;
-  deliver(fpu, cpu, ORDER.unordered, toEflags);
-  pop(fpu, pops);
+function order(fpu: X87, i: number, quietly: boolean): number {
+  const c = fpu.context;
+  if (fpu.isEmpty(0) || fpu.isEmpty(i)) {
+    c.flags = UNDERFLOW;
+    return ORDER.unordered;
+  }
+  fpu.read(0, c.a);
+  fpu.read(i, c.b);
+  return compare(c, c.a, c.b, quietly);
 }
 
-/** FCOM, FUCOM, FCOMI and FUCOMI with a register; `quietly` for the U forms. */
+/** FCOM and FUCOM with a register; `quietly` for the U forms. */
 export const compareRegister =
-  (quietly: boolean, pops: number, toEflags = false): X87Execute =>
+  (quietly: boolean, pops: number): X87Execute =>
+  (fpu, _cpu, i) => {
+    fpu.begin(CONDITION_CODES);
+    return deliver(fpu, order(fpu, i, quietly), pops);
+  };
+
+/** FCOMI and FUCOMI. The condition codes stay, but for C1 after a stack fault. */
+export const compareToEflags =
+  (quietly: boolean, pops: number): X87Execute =>
   (fpu, cpu, i) => {
-    const c = fpu.begin();
-    if (fpu.isEmpty(0) || fpu.isEmpty(i)) {
-      underflow(fpu, cpu, pops, toEflags);
-      return true;
-    }
-    fpu.read(0, c.a);
-    fpu.read(i, c.b);
-    const order = compare(c, c.a, c.b, quietly);
-    if (fpu.suppressed()) return true;
-    deliver(fpu, cpu, order, toEflags);
-    pop(fpu, pops);
-    return true;
+    const c = fpu.begin(0);
+    const outcome = order(fpu, i, quietly);
+    if ((c.flags & FSW.SF) !== 0) c.clear = FSW.C1;
+    // C0, C2 and C3 lie eight bits above CF, PF and ZF (SDM vol. 1 table 8-6); OF, SF and AF become 0.
+    cpu.eflags = (cpu.eflags & ~0x8d5) | (outcome >>> 8);
+    return deliver(fpu, 0, pops);
   };
 
 /** FCOM and FICOM with memory. */
@@ -50,41 +55,35 @@ export const compareMemory =
   (source: Source, pops: number): X87Execute =>
   (fpu, cpu) => {
     if (!cpu.load(source.size)) return false;
-    const c = fpu.begin();
+    const c = fpu.begin(CONDITION_CODES);
     if (fpu.isEmpty(0)) {
-      underflow(fpu, cpu, pops, false);
-      return true;
+      c.flags = UNDERFLOW;
+      return deliver(fpu, ORDER.unordered, pops);
     }
     fpu.read(0, c.a);
     const denormal = source.fetch(cpu, c.b);
-    const order = compare(c, c.a, c.b, false);
-    if (denormal && (c.flags & FSW.IE) === 0) c.flags |= FSW.DE;
-    if (fpu.suppressed()) return true;
-    deliver(fpu, cpu, order, false);
-    pop(fpu, pops);
-    return true;
+    const outcome = compare(c, c.a, c.b, false);
+    if (denormal && outcome !== ORDER.unordered) c.flags |= FSW.DE;
+    return deliver(fpu, outcome, pops);
   };
 
 /** FTST: compares with +0. */
-export const ftst: X87Execute = (fpu, cpu) => {
-  const c = fpu.begin();
+export const ftst: X87Execute = fpu => {
+  const c = fpu.begin(CONDITION_CODES);
   if (fpu.isEmpty(0)) {
-    underflow(fpu, cpu, 0, false);
-    return true;
+    c.flags = UNDERFLOW;
+    return deliver(fpu, ORDER.unordered, 0);
   }
   fpu.read(0, c.a);
   setZero(c.b, 0);
-  const order = compare(c, c.a, c.b, false);
-  if (fpu.suppressed()) return true;
-  deliver(fpu, cpu, order, false);
-  return true;
+  return deliver(fpu, compare(c, c.a, c.b, false), 0);
 };
 
 /** FXAM: an empty register shows its sign too. */
 export const fxam: X87Execute = fpu => {
-  const c = fpu.begin();
+  const c = fpu.begin(CONDITION_CODES);
   fpu.read(0, c.a);
   c.flags = fpu.isEmpty(0) ? FSW.C3 | FSW.C0 | (examine(c.a) & FSW.C1) : examine(c.a);
-  fpu.finish(CONDITION_CODES);
+  fpu.finish();
   return true;
 };

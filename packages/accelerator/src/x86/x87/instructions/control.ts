@@ -85,11 +85,13 @@ export const fdecstp: X87Execute = fpu => {
 
 export const ffree: X87Execute = (fpu, _cpu, i) => {
   fpu.free(i);
+  fpu.status = fpu.status & ~FSW.C1;
   return true;
 };
 /** FFREE and a pop; undocumented by Intel, documented by AMD's older manuals. */
 export const ffreep: X87Execute = (fpu, _cpu, i) => {
   fpu.free(i);
   fpu.pop();
+  fpu.status = fpu.status & ~FSW.C1;
   return true;
 };

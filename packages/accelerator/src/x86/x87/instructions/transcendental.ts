@@ -25,7 +25,7 @@ export const intoSecond =
 export const ranged =
   (operation: Unary): X87Execute =>
   fpu => {
-    const c = fpu.begin();
+    const c = fpu.begin(FSW.C1 | FSW.C2);
     if (fpu.isEmpty(0)) {
       fpu.underflow(0, false);
       return true;
@@ -34,6 +34,6 @@ export const ranged =
     operation(c, c.a, c.result);
     if (fpu.suppressed()) return true;
     fpu.write(0, c.result);
-    fpu.finish(FSW.C1 | FSW.C2);
+    fpu.finish();
     return true;
   };

@@ -19,12 +19,14 @@ export const load =
       fpu.overflow();
       return true;
     }
-    if (source.fetch(cpu, c.result)) c.flags |= FSW.DE;
+    const denormal = source.fetch(cpu, c.result);
     if (kind(c.result) === KIND.signaling) {
       c.flags |= FSW.IE;
       c.result.hi |= QUIET_BIT;
     }
     if (fpu.suppressed()) return true;
+    // DEVIATION SDM vol. 1 §8.5.2: as on AMD's processors, an unmasked #D does not suppress a load.
+    if (denormal) c.flags |= FSW.DE;
     fpu.push(c.result);
     fpu.finish();
     return true;
@@ -51,14 +53,13 @@ export const fbld: X87Execute = loadExact(fromBcd);
 /** FLD ST(i). */
 export const fldRegister: X87Execute = (fpu, _cpu, i) => {
   const c = fpu.begin();
-  const under = fpu.isEmpty(i);
-  if (!fpu.isEmpty(7)) fpu.overflow();
-  else if (under) {
+  if (fpu.isEmpty(i)) {
     if (fpu.stackFault(0)) {
       setIndefinite(c.result);
       fpu.push(c.result);
     }
-  } else {
+  } else if (!fpu.isEmpty(7)) fpu.overflow();
+  else {
     fpu.read(i, c.result);
     fpu.push(c.result);
     fpu.finish();
@@ -99,6 +100,15 @@ export const storeRegister =
     return true;
   };
 
+/** FSTP1 (D9 D8): an alias of FSTP ST(i) that pops an empty register silently. */
+export const fstp1: X87Execute = (fpu, cpu, i) => {
+  if (!fpu.isEmpty(0)) return storeRegister(true)(fpu, cpu, i);
+  fpu.begin();
+  fpu.pop();
+  fpu.finish();
+  return true;
+};
+
 /** How a store makes its bytes: converts `a` into `operand`, or writes the format's indefinite. */
 interface Destination {
   readonly size: number;
@@ -122,7 +132,7 @@ export const store = (destination: Destination, pop: boolean): X87Execute => {
     if ((c.flags & ~c.masks & suppressing) === 0) {
       if (!cpu.store(destination.size)) return false;
       if (pop) fpu.pop();
-    }
+    } else c.flags &= ~(FSW.PE | FSW.C1);
     fpu.finish();
     return true;
   };
@@ -202,16 +212,15 @@ const ZF = 0x40;
 const move =
   (mask: number, when: boolean): X87Execute =>
   (fpu, cpu, i) => {
-    const c = fpu.begin();
+    const { a } = fpu.begin();
     if (fpu.isEmpty(0) || fpu.isEmpty(i)) {
       fpu.underflow(0, false);
       return true;
     }
     if (((cpu.eflags & mask) !== 0) === when) {
-      fpu.read(i, c.a);
-      fpu.write(0, c.a);
+      fpu.read(i, a);
+      fpu.write(0, a);
     }
-    fpu.finish();
     return true;
   };
 export const fcmovb: X87Execute = move(CF, true);
