@@ -75,7 +75,8 @@ try {
     const js = ours(ring);
     const c = theirs(program, ring);
     const [jsTimes, cTimes] = [[], []];
-    for (let i = 0; i < 3; i++) js.round(), await c.round();
+    js.round();
+    await c.round();
     for (let i = 0; i < ROUNDS; i++) {
       cTimes.push(await c.round());
       jsTimes.push(js.round());
