@@ -5,8 +5,9 @@ import type { AnyDeviceType, DeviceImplementation, DeviceSpec } from './device.t
 import { BusDma } from './dma.ts';
 import { MainboardError } from './errors.ts';
 import type { DeviceSurroundings } from './instance.ts';
-import { Machine, type MachineSettings } from './machine.ts';
+import { Machine } from './machine.ts';
 import type { MachineDefinition } from './machine-definition.ts';
+import type { MachineSettings } from './machine-events.ts';
 import { PinScope } from './pin.ts';
 import { Accelerator } from './ports/accelerator.ts';
 import { Host } from './ports/host.ts';

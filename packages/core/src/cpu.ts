@@ -1,4 +1,4 @@
-import { InPin, type PinScope, StartSink, VectorSink } from './pin.ts';
+import { InPin, type PinScope, VectorSink } from './pin.ts';
 
 /** A processor as a board wires it. */
 export class Cpu {
@@ -13,8 +13,6 @@ export class Cpu {
   readonly a20: InPin;
   /** Asks the interrupt controller for the vector. */
   readonly inta: VectorSink;
-  /** In which state it begins after a reset; unconnected, at the reset vector. */
-  readonly start: StartSink;
 
   constructor(index: number, scope: PinScope) {
     const name = `cpu${index}`;
@@ -24,7 +22,6 @@ export class Cpu {
     this.init = new InPin(`${name}.init`, scope);
     this.a20 = new InPin(`${name}.a20`, scope);
     this.inta = new VectorSink(`${name}.inta`);
-    this.start = new StartSink(`${name}.start`);
   }
 
   /** Whether address line 20 gets through. */

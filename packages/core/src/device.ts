@@ -3,7 +3,6 @@ import type { Clock } from './clock.ts';
 import type { DmaPort } from './dma.ts';
 import { listed, MainboardError } from './errors.ts';
 import type { PinDeclaration, PinsOf } from './pin.ts';
-import type { CpuState } from './ports/cpu-state.ts';
 import type { PropertyTable, ValuesOf } from './property.ts';
 import type { RegisterDeclaration, RegisterOf, RegisterTable } from './register.ts';
 import type { StateOf, StateTable } from './state.ts';
@@ -69,8 +68,6 @@ export interface DeviceBehaviour<S extends DeviceSpec> {
   inputs?: { readonly [K in KeysOfKind<Of<S, 'pins'>, 'in'>]?: (level: boolean, index: number) => void };
   /** The answer to an interrupt-acknowledge cycle: a vector, 0–255. */
   vectors?: { readonly [K in KeysOfKind<Of<S, 'pins'>, 'vector-source'>]?: (index: number) => number };
-  /** Changes the state in which a processor begins after a reset; runs when every device has been reset. */
-  starts?: { readonly [K in KeysOfKind<Of<S, 'pins'>, 'start-source'>]?: (state: CpuState, index: number) => void };
   registers?: { readonly [R in keyof RegistersOf<S>]?: RegisterBehaviour };
   windows?: { readonly [W in KeysOfKind<Of<S, 'windows'>, 'handlers'>]?: HandlerBehaviour };
   /** What a reset does beyond the declared values (a loader fills guest memory); `update()` follows. */

@@ -22,20 +22,14 @@ export { BusDma, type DmaPort } from './dma.ts';
 export { hex, listed, MainboardError, type MainboardErrorCode } from './errors.ts';
 export { ACCELERATOR_ARENA, GuestMemory, MAX_GUEST_MEMORY } from './guest-memory.ts';
 export { DeviceInstance, type DeviceSnapshot, type DeviceSurroundings } from './instance.ts';
-export {
-  type Ending,
-  Machine,
-  type MachineEvents,
-  type MachineSettings,
-  type MachineState,
-  type ResetReason,
-} from './machine.ts';
+export { Machine } from './machine.ts';
 export {
   type AnyMachineDefinition,
   defineMachine,
   isMachineDefinition,
   type MachineDefinition,
 } from './machine-definition.ts';
+export type { Ending, MachineEvents, MachineSettings, MachineState, ResetReason } from './machine-events.ts';
 export { type Block, createRam, createRom, type Ram, type Rom } from './memory.ts';
 export {
   connect,
@@ -50,9 +44,6 @@ export {
   type PinDeclaration,
   type PinKind,
   PinScope,
-  StartSink,
-  StartSource,
-  startSource,
   VectorSink,
   VectorSource,
   vectorSink,

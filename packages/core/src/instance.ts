@@ -8,7 +8,7 @@ import {
 } from './device.ts';
 import type { DmaPort } from './dma.ts';
 import { MainboardError } from './errors.ts';
-import { createPins, type InPin, type Pin, type PinScope, type StartSource, type VectorSource } from './pin.ts';
+import { createPins, type InPin, type Pin, type PinScope, type VectorSource } from './pin.ts';
 import { resolveProperties } from './property.ts';
 import { RegisterFile } from './register.ts';
 import { assignState, copyState, type StateTable } from './state.ts';
@@ -63,7 +63,6 @@ class DeviceClock implements Clock {
 interface LooseBehaviour {
   inputs?: Record<string, InPin['onChange']>;
   vectors?: Record<string, VectorSource['answer']>;
-  starts?: Record<string, StartSource['prepare']>;
   registers?: Record<string, RegisterBehaviour>;
   windows?: Record<string, HandlerBehaviour>;
 }
@@ -188,7 +187,6 @@ export class DeviceInstance {
       for (const pin of Array.isArray(pins) ? (pins as readonly Pin[]) : [pins as Pin]) {
         if (pin.kind === 'in') pin.onChange = behaviour.inputs?.[key];
         else if (pin.kind === 'vector-source') pin.answer = behaviour.vectors?.[key];
-        else if (pin.kind === 'start-source') pin.prepare = behaviour.starts?.[key];
       }
     }
   }

@@ -7,52 +7,16 @@ import { MainboardError } from './errors.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import type { DeviceInstance } from './instance.ts';
 import type { MachineDefinition } from './machine-definition.ts';
+import type { Ending, MachineEvents, MachineSettings, MachineState, ResetReason } from './machine-events.ts';
 import type { InPin, PinScope } from './pin.ts';
 import type { Accelerator, Exit, Vcpu } from './ports/accelerator.ts';
 import type { Host } from './ports/host.ts';
 import type { PropertyTable } from './property.ts';
 import { RunLoop, type RunLoopOwner } from './run-loop.ts';
+import { settle } from './settle.ts';
 import { type MachineSnapshot, restoreMemory, saveMemory } from './snapshot.ts';
 import type { Trace } from './trace.ts';
-
-/**
- * `built`: wired and frozen, never reset. `running` and `paused` change as told. `stopped`: the guest ended it (a
- * reset starts anew). `failed`: the accelerator could not go on. `disposed`: everything is given back.
- */
-export type MachineState = 'built' | 'running' | 'paused' | 'stopped' | 'failed' | 'disposed';
-
-export type ResetReason =
-  /** The embedder's {@link Machine.reset}, the first one included. */
-  | 'host'
-  /** The board's reset line. */
-  | 'guest'
-  | 'triple-fault';
-
-/** How a machine came to its end. */
-export interface Ending {
-  readonly reason: 'poweroff' | 'exit' | 'reset' | 'triple-fault' | 'error';
-  /** For the host; 0 unless the guest named another or there was an error. */
-  readonly status: number;
-}
-
-export interface MachineEvents {
-  state(state: MachineState, previous: MachineState): void;
-  /** Before the reset is carried out, and also when it ends the machine. */
-  reset(reason: ResetReason): void;
-  /** A triple fault; a reset follows. */
-  shutdown(): void;
-  poweroff(): void;
-  /** The machine has ended; its state is `stopped` or `failed`. */
-  exit(ending: Ending): void;
-  /** A debug event that the embedder asked the accelerator for; the machine is paused. */
-  debug(exit: Exit & { kind: 'debug' }): void;
-  error(error: MainboardError): void;
-}
-
-export interface MachineSettings {
-  /** Whether a reset by the guest, triple faults included, starts it anew (`continue`, the default) or ends it. */
-  readonly onReset?: 'continue' | 'stop';
-}
+import { Waiters } from './waiters.ts';
 
 /** What a machine is made of; see {@link buildMachine}. */
 export interface MachineParts {
@@ -64,14 +28,6 @@ export interface MachineParts {
   readonly host: Host;
   readonly accelerator: Accelerator;
   readonly settings: MachineSettings;
-}
-
-/** More rounds than any sensible chain of chips needs until all pins are still. */
-const SETTLING_ROUNDS = 16;
-
-interface Waiter {
-  check(): boolean;
-  fail(error: MainboardError): void;
 }
 
 /** A machine: chips, guest memory and a processor, with a life. Any number of them live in one process. */
@@ -92,7 +48,7 @@ export class Machine extends EventEmitter<MachineEvents> {
   #pendingReset: ResetReason | undefined;
   #pendingEnding: Ending | undefined;
   #pendingInit = false;
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters: Waiters;
 
   constructor(parts: MachineParts) {
     super();
@@ -104,6 +60,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     this.accelerator = accelerator;
     this.settings = parts.settings;
     this.#scope = parts.scope;
+    this.#waiters = new Waiters(this, clock);
     this.guest = board.freeze();
     const [cpu] = board.cpus;
     this.bus = new MachineBus({
@@ -183,44 +140,8 @@ export class Machine extends EventEmitter<MachineEvents> {
   until(condition: () => boolean, timeout?: number): Promise<void>;
   until<E extends keyof MachineEvents>(event: E, timeout?: number): Promise<Parameters<MachineEvents[E]>[0]>;
   until(what: (() => boolean) | keyof MachineEvents, timeout = Number.POSITIVE_INFINITY): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const name = typeof what === 'string' ? `"${what}"` : 'the condition';
-      const timer = this.clock.timer(
-        () =>
-          waiter.fail(
-            new MainboardError('timeout', `${name} did not come within ${timeout / 1e9} s of machine time.`, {
-              timeout,
-            }),
-          ),
-        'until',
-      );
-      const settle = (): void => {
-        timer.cancel();
-        this.#waiters.delete(waiter);
-        if (typeof what === 'string') this.off(what, heard);
-      };
-      const heard = (...values: readonly unknown[]): void => {
-        settle();
-        resolve(values[0]);
-      };
-      const waiter: Waiter = {
-        check: () => {
-          if (typeof what === 'string' || !what()) return false;
-          heard();
-          return true;
-        },
-        fail(error) {
-          settle();
-          reject(error);
-        },
-      };
-      if (typeof what === 'string') this.on(what, heard);
-      if (waiter.check()) return;
-      this.#waiters.add(waiter);
-      if (timeout < Number.POSITIVE_INFINITY) timer.arm(this.clock.now() + timeout);
-      if (this.#state === 'stopped' || this.#state === 'failed' || this.#state === 'disposed')
-        waiter.fail(this.#endedError());
-    });
+    const over = this.#state === 'stopped' || this.#state === 'failed' || this.#state === 'disposed';
+    return this.#waiters.wait(what, timeout, over ? this.#endedError() : undefined);
   }
 
   /** The whole machine as plain data. @throws MainboardError `wrong-state` while guest code runs. */
@@ -254,7 +175,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     }
     restoreMemory(this.guest, snapshot, (offset, size) => this.bus.announceWrite(offset, size));
     this.clock.set(snapshot.now);
-    this.#settle(() => {
+    settle(this.devices, this.#scope, () => {
       for (const [name, device] of this.devices) device.restoreState(snapshot.devices[name]!);
     });
     this.vcpus.forEach((vcpu, i) => {
@@ -270,7 +191,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     const stopped = this.#loop.stop();
     const inRun = this.#loop.inRun;
     this.#enter('disposed');
-    this.#failWaiters();
+    this.#waiters.fail(this.#endedError());
     if (inRun) await stopped;
     for (const device of this.devices.values()) device.dispose();
     this.accelerator.dispose();
@@ -318,7 +239,7 @@ export class Machine extends EventEmitter<MachineEvents> {
       this.vcpus[0].reset();
       this.#drivePins();
     }
-    if (this.#waiters.size > 0) for (const waiter of [...this.#waiters]) waiter.check();
+    this.#waiters.check();
   }
 
   #resetAsAsked(reason: ResetReason): void {
@@ -342,36 +263,11 @@ export class Machine extends EventEmitter<MachineEvents> {
       this.bus.announceWrite(offset, contents.length);
       this.guest.bytes.set(contents, offset);
     }
-    this.#settle(() => {
+    settle(this.devices, this.#scope, () => {
       for (const device of this.devices.values()) device.resetState();
     });
-    this.vcpus.forEach((vcpu, i) => {
-      vcpu.reset();
-      const source = this.board.cpus[i]!.start.source;
-      if (source?.prepare === undefined) return;
-      const state = vcpu.save();
-      source.prepare(state, source.index);
-      vcpu.restore(state);
-    });
+    for (const vcpu of this.vcpus) vcpu.reset();
     this.#drivePins();
-  }
-
-  /**
-   * Loads state into all devices, then derives the outputs, in rounds until no pin moves any more. Nobody is told of
-   * the changes: what an edge did is in the state already, and before a reset there was no edge.
-   */
-  #settle(load: () => void): void {
-    this.#scope.settling = true;
-    try {
-      load();
-      for (let round = 0; round < SETTLING_ROUNDS; round++) {
-        const before = this.#scope.changes;
-        for (const device of this.devices.values()) device.update();
-        if (this.#scope.changes === before) break;
-      }
-    } finally {
-      this.#scope.settling = false;
-    }
   }
 
   /** Brings the processors' pins to the level of their lines. */
@@ -425,7 +321,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     this.#enter('failed');
     this.emit('error', error);
     this.emit('exit', this.#ending);
-    this.#failWaiters(error);
+    this.#waiters.fail(error);
   }
 
   #end(ending: Ending): void {
@@ -436,7 +332,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     this.#enter('stopped');
     if (ending.reason === 'poweroff') this.emit('poweroff');
     this.emit('exit', ending);
-    this.#failWaiters();
+    this.#waiters.fail(this.#endedError());
   }
 
   #endedError(): MainboardError {
@@ -444,10 +340,6 @@ export class Machine extends EventEmitter<MachineEvents> {
     return new MainboardError('ended', `The machine is ${how}, so what was waited for cannot come.`, {
       ending: this.#ending,
     });
-  }
-
-  #failWaiters(error: MainboardError = this.#endedError()): void {
-    for (const waiter of [...this.#waiters]) if (!waiter.check()) waiter.fail(error);
   }
 
   #enter(state: MachineState): void {

@@ -1,5 +1,4 @@
 import { MainboardError } from './errors.ts';
-import type { CpuState } from './ports/cpu-state.ts';
 
 /**
  * What the pins of one board share. While it is `settling` (reset, restore) levels move but nobody is told: what an
@@ -134,31 +133,7 @@ export class VectorSink {
   }
 }
 
-/** A device that says in which state a processor begins, in place of a boot ROM: a direct kernel loader. */
-export class StartSource {
-  readonly kind = 'start-source';
-  readonly name: string;
-  readonly index: number;
-  prepare: ((state: CpuState, index: number) => void) | undefined;
-
-  constructor(name: string, index = 0) {
-    this.name = name;
-    this.index = index;
-  }
-}
-
-/** A processor's way to ask for its first state after a reset. Unconnected, it begins at the reset vector. */
-export class StartSink {
-  readonly kind = 'start-sink';
-  readonly name: string;
-  source: StartSource | undefined;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-}
-
-export type PinKind = 'out' | 'in' | 'vector-source' | 'vector-sink' | 'start-source';
+export type PinKind = 'out' | 'in' | 'vector-source' | 'vector-sink';
 export interface PinDeclaration {
   readonly kind: PinKind;
   readonly count: number | undefined;
@@ -173,18 +148,14 @@ export const vectorSource = () => ({ kind: 'vector-source', count: undefined }) 
 /** The asking end of the acknowledge cycle: `pins.<name>.acknowledge()`. */
 export const vectorSink = () => ({ kind: 'vector-sink', count: undefined }) as const;
 export const vectorSinks = <const N extends number>(count: N) => ({ kind: 'vector-sink', count }) as const;
-/** Sets a processor's first state after each reset; the behaviour supplies it under `starts`. */
-export const startSource = () => ({ kind: 'start-source', count: undefined }) as const;
-
 interface PinOfKind {
   out: OutPin;
   in: InPin;
   'vector-source': VectorSource;
   'vector-sink': VectorSink;
-  'start-source': StartSource;
 }
 /** Any end of a wire. */
-export type Pin = PinOfKind[PinKind] | StartSink;
+export type Pin = PinOfKind[PinKind];
 type Tuple<T, N extends number, A extends T[] = []> = A['length'] extends N ? readonly [...A] : Tuple<T, N, [...A, T]>;
 /** The pin, or the tuple of pins, that a declaration stands for. */
 export type PinsOf<D extends PinDeclaration> = D['count'] extends number
@@ -192,7 +163,7 @@ export type PinsOf<D extends PinDeclaration> = D['count'] extends number
   : PinOfKind[D['kind']];
 
 /** One connection: from what drives or answers to what listens or asks. */
-export type Net = readonly [OutPin, InPin] | readonly [VectorSource, VectorSink] | readonly [StartSource, StartSink];
+export type Net = readonly [OutPin, InPin] | readonly [VectorSource, VectorSink];
 
 /** Makes one connection. @throws MainboardError `bad-wire` */
 export function connect(net: Net): void {
@@ -201,7 +172,7 @@ export function connect(net: Net): void {
     source.connect(sink as InPin);
     return;
   }
-  const one = sink as VectorSink | StartSink;
+  const one = sink as VectorSink;
   if (one.source !== undefined) {
     throw new MainboardError(
       'bad-wire',
@@ -212,7 +183,7 @@ export function connect(net: Net): void {
       },
     );
   }
-  one.source = source as VectorSource & StartSource;
+  one.source = source;
 }
 
 /** Makes the pins of one declaration. */
@@ -233,8 +204,6 @@ export function createPins(
         return new VectorSource(name, index);
       case 'vector-sink':
         return new VectorSink(name);
-      case 'start-source':
-        return new StartSource(name, index);
     }
   };
   const name = `${owner}.${key}`;

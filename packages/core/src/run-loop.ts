@@ -43,6 +43,8 @@ export class RunLoop {
   #woken = false;
   #sliceEnd = 0;
   #lastTurn = 0;
+  /** The next step waits for a timer. */
+  #asleep = false;
   /** Cancels the scheduled step. */
   #cancel: (() => void) | undefined;
   #whenStopped: (() => void)[] = [];
@@ -55,7 +57,7 @@ export class RunLoop {
     clock.queue.onEarlier = () => {
       if (this.#inRun) {
         if (this.#clock.queue.next < this.#sliceEnd) this.#vcpu.kick();
-      } else if (this.#cancel !== undefined && this.#halted) this.#schedule(0);
+      } else if (this.#asleep) this.#schedule(0);
     };
   }
 
@@ -90,7 +92,7 @@ export class RunLoop {
   attend(): void {
     this.#woken = true;
     if (this.#inRun) this.#vcpu.kick();
-    else if (this.#running && this.#halted) this.#schedule(0);
+    else if (this.#asleep) this.#schedule(0);
   }
 
   /** The processor was reset or restored and halts no longer, as far as the loop knows. */
@@ -104,6 +106,7 @@ export class RunLoop {
     const step = (): void => {
       if (cancelled) return;
       this.#cancel = undefined;
+      this.#asleep = false;
       this.#lastTurn = this.#host.now();
       this.#guarded(() => this.#turn());
     };
@@ -112,19 +115,23 @@ export class RunLoop {
       this.#cancel = () => {
         cancelled = true;
       };
-    } else this.#cancel = this.#host.after(wait, step);
+    } else {
+      this.#asleep = true;
+      this.#cancel = this.#host.after(wait, step);
+    }
   }
 
   #unschedule(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#asleep = false;
   }
 
   #guarded(work: () => void): void {
     try {
       work();
     } catch (error) {
-      this.#inRun = false;
+      this.#leftRun();
       this.#running = false;
       this.#clock.stop();
       this.#unschedule();
@@ -180,12 +187,16 @@ export class RunLoop {
   }
 
   #returned(exit: Exit): void {
-    this.#inRun = false;
+    this.#leftRun();
     if (exit.kind === 'halt') this.#halted = true;
+    if (exit.kind !== 'halt' && exit.kind !== 'slice') this.#owner.exited(exit);
+  }
+
+  #leftRun(): void {
+    this.#inRun = false;
     const waiting = this.#whenStopped;
     this.#whenStopped = [];
     for (const resolve of waiting) resolve();
-    if (exit.kind !== 'halt' && exit.kind !== 'slice') this.#owner.exited(exit);
   }
 
   /**

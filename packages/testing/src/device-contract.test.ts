@@ -29,7 +29,7 @@ const counter = defineDevice(
     },
     state: { deadline: -1, next: 0, history: bytes(4) },
   },
-  ({ pins, regs: { LOAD, STATUS }, state, clock, props }) => {
+  ({ pins, regs: { STATUS }, state, clock, props }) => {
     const timer = clock.timer(() => {
       STATUS.EXPIRED = true;
       state.deadline = -1;
