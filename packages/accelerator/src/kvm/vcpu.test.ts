@@ -350,6 +350,8 @@ describe('processor state', () => {
     expect(state.segments.ds).toEqual({ selector: 0, base: 0n, limit: 0xffff, rights: 0x93 });
     expect(state.idtr).toEqual({ base: 0n, limit: 0xffff });
     expect(state.dr).toMatchObject({ 6: 0xffff_0ff0n, 7: 0x400n });
+    expect(state.gpr[2]).not.toBe(0n); // EDX: the signature that CPUID.1 returns
+    expect([...state.fxsave.subarray(0, 5)]).toEqual([0x40, 0, 0, 0, 0xff]); // FCW, FSW, FTW
     expect(state.msrs.get(0x277)).toBe(0x0007_0406_0007_0406n); // PAT, §11.12.4
   });
 

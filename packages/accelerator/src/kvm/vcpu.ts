@@ -64,10 +64,11 @@ export class KvmVcpu implements Vcpu {
       localApic: vm.hasIrqchip,
       tscDeadline: system.extension('TSC_DEADLINE_TIMER') !== 0,
     };
-    this.#vcpu.callStruct(io.KVM_SET_CPUID2, writeCpuid(shapeCpuid(system.supportedCpuid(), setting)));
+    const cpuid = shapeCpuid(system.supportedCpuid(), setting);
+    this.#vcpu.callStruct(io.KVM_SET_CPUID2, writeCpuid(cpuid));
     this.#state = new VcpuState(system, this.#vcpu);
-    // A new vCPU is in the state of a processor after power-on; keep it for every later reset.
-    this.#powerOn = this.#state.save(false);
+    // A new vCPU is in the state of a processor after power-on, nearly; keep it for every later reset.
+    this.#powerOn = poweredOn(this.#state.save(false), cpuid.find(entry => entry.function === 1)?.eax ?? 0);
     this.#timer = new SliceTimer(this.#libc);
     const size = system.vcpuMmapSize();
     // SAFETY: maps the vCPU's own pages; unmapped in dispose, after which `#page` no longer points there.
@@ -241,3 +242,13 @@ export class KvmVcpu implements Vcpu {
     this.#vcpu.callStruct(io.KVM_SET_MP_STATE, this.#mpState);
   }
 }
+
+/** What KVM's reset leaves different from Intel SDM vol. 3 §9.1.1, table 9-1. */
+const poweredOn = (state: CpuState, signature: number): CpuState => {
+  state.gpr[2] = BigInt(signature); // EDX: family, model, stepping
+  state.msrs.set(0x10, 0n); // time-stamp counter
+  state.fxsave[0] = 0x40; // FCW 0040H
+  state.fxsave[1] = 0;
+  state.fxsave[4] = 0xff; // FTW 5555H: all zero, none empty
+  return state;
+};
