@@ -1,4 +1,4 @@
-import { Float80, KIND, kind } from './float80.ts';
+import { type Float80, KIND, kind } from './float80.ts';
 import { type X87, X87_LAYOUT } from './state.ts';
 
 /** The four layouts of the environment in memory (SDM vol. 1 figures 8-9 to 8-12). Virtual-8086 mode counts as real. */
@@ -13,7 +13,7 @@ const is32 = (format: EnvironmentFormat): boolean => format === 'real32' || form
 /** The full tag word (§8.1.7): two bits a physical register, 0 valid, 1 zero, 2 special, 3 empty. */
 export function fullTags(fpu: X87): number {
   const valid = fpu.tags;
-  const value = new Float80();
+  const value = fpu.context.a;
   let tags = 0;
   for (let register = 0; register < 8; register++) {
     let tag = 3;
@@ -136,7 +136,7 @@ export function readEnvironment(fpu: X87, image: DataView, format: EnvironmentFo
 /** FNSAVE's image, {@link stateSize} bytes; ST(0) comes first. The caller initializes the FPU afterwards. */
 export function writeState(fpu: X87, image: DataView, format: EnvironmentFormat): void {
   writeEnvironment(fpu, image, format);
-  const value = new Float80();
+  const value = fpu.context.a;
   for (let i = 0; i < 8; i++) {
     const at = environmentSize(format) + 10 * i;
     fpu.read(i, value);
@@ -147,7 +147,7 @@ export function writeState(fpu: X87, image: DataView, format: EnvironmentFormat)
 /** FRSTOR. */
 export function readState(fpu: X87, image: DataView, format: EnvironmentFormat): void {
   readEnvironment(fpu, image, format);
-  const value = new Float80();
+  const value = fpu.context.a;
   for (let i = 0; i < 8; i++) {
     readFloat80(image, environmentSize(format) + 10 * i, value);
     fpu.writePhysical((fpu.top + i) & 7, value);

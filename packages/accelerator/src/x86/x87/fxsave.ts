@@ -1,5 +1,4 @@
 import { readFloat80, writeFloat80 } from './environment.ts';
-import { Float80 } from './float80.ts';
 import { type X87, X87_LAYOUT } from './state.ts';
 
 /** Offsets in the 512-byte area of FXSAVE that are not the FPU's (SDM vol. 1 table 10-2); the processor fills them. */
@@ -23,7 +22,7 @@ export function writeFxsave(fpu: X87, image: DataView, wide: boolean): void {
     const upper = wide ? view.getUint32(base + pointer + 4, true) : view.getUint16(base + selector, true);
     image.setUint32(at + 4, upper, true);
   }
-  const value = new Float80();
+  const value = fpu.context.a;
   for (let i = 0; i < 8; i++) {
     const at = FXSAVE_LAYOUT.registers + 16 * i;
     fpu.read(i, value);
@@ -47,7 +46,7 @@ export function readFxsave(fpu: X87, image: DataView, wide: boolean): void {
     image.getUint32(16, true),
     wide ? image.getUint32(20, true) : 0,
   );
-  const value = new Float80();
+  const value = fpu.context.a;
   for (let i = 0; i < 8; i++) {
     readFloat80(image, FXSAVE_LAYOUT.registers + 16 * i, value);
     fpu.writePhysical((fpu.top + i) & 7, value);

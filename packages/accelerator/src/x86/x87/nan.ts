@@ -2,9 +2,12 @@ import type { Context } from './context.ts';
 import { compareSignificands, type Float80, KIND, type Kind, kind, QUIET_BIT, SIGN, setIndefinite } from './float80.ts';
 import { FSW } from './status.ts';
 
-/** The masked response to an invalid operation: the indefinite QNaN (SDM vol. 1 §8.5.1.2). */
+/**
+ * The masked response to an invalid operation: the indefinite QNaN (SDM vol. 1 §8.5.1.2). It comes before a denormal
+ * operand (§8.6).
+ */
 export function invalid(c: Context, out: Float80): void {
-  c.flags |= FSW.IE;
+  c.flags = (c.flags & ~FSW.DE) | FSW.IE;
   setIndefinite(out);
 }
 

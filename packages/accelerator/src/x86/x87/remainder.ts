@@ -14,7 +14,6 @@ export function remainder(c: Context, a: Float80, b: Float80, nearest: boolean, 
   const ka = kind(a);
   const kb = kind(b);
   if (ka === KIND.infinity || kb === KIND.zero) {
-    c.flags &= ~FSW.DE;
     invalid(c, out);
     return;
   }

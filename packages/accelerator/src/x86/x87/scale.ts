@@ -12,7 +12,6 @@ export function scale(c: Context, a: Float80, b: Float80, out: Float80): void {
   if (kind(b) === KIND.infinity) {
     const down = (b.se & SIGN) !== 0;
     if (ka === (down ? KIND.infinity : KIND.zero)) {
-      c.flags &= ~FSW.DE;
       invalid(c, out);
       return;
     }

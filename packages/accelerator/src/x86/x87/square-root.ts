@@ -2,7 +2,6 @@ import type { Context } from './context.ts';
 import { BIAS, type Float80, KIND, kind, SIGN } from './float80.ts';
 import { invalid, propagate } from './nan.ts';
 import { normalize, round } from './round.ts';
-import { FSW } from './status.ts';
 
 const TWO32 = 0x100000000;
 
@@ -15,7 +14,6 @@ export function squareRoot(c: Context, a: Float80, out: Float80): void {
     return;
   }
   if ((a.se & SIGN) !== 0) {
-    c.flags &= ~FSW.DE; // an invalid operation comes before a denormal operand (SDM vol. 1 §8.6)
     invalid(c, out);
     return;
   }

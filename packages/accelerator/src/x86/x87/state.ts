@@ -92,7 +92,7 @@ export class X87 {
     this.setPointers(0, 0, 0, 0, 0, 0, 0);
   }
 
-  /** The state after RESET: like FNINIT, with all exceptions unmasked and zeros in the registers (vol. 3 table 9-1). */
+  /** The state after RESET: single precision, all exceptions unmasked, zeros in all registers, none empty (vol. 3 table 9-1). */
   reset(): void {
     this.initialize();
     const { view, base } = this;

@@ -24,7 +24,10 @@ const HALF_PI_66 = 0xc90fdaa22168c234cn;
 /** Significand of the number last normalized, as an integer of 64 bits. */
 const significand = (c: Context): bigint => (BigInt(c.hi >>> 0) << 32n) | BigInt(c.lo >>> 0);
 
-/** Rounds `value` / 2^`fraction`, positive, into `out`; `inexact` when digits were lost already. */
+/**
+ * Rounds `value` / 2^`fraction`, positive, into `out`; `inexact` when digits were lost already. The hardware reports
+ * every result of its series as inexact, so PE is set in any case.
+ */
 function deliver(c: Context, out: Float80, sign: number, value: bigint, fraction: number, inexact: boolean): void {
   const digits = value.toString(16).length;
   let length = 4 * digits;
@@ -36,6 +39,7 @@ function deliver(c: Context, out: Float80, sign: number, value: bigint, fraction
   const lo = Number((top >> 32n) & 0xffffffffn) | 0;
   const hi = Number(top >> 64n) | 0;
   round(c, out, sign, BIAS + length - 1 - fraction, hi, lo, rest, 64);
+  c.flags |= (out.se & EXPONENT) === 0 ? FSW.PE | FSW.UE : FSW.PE;
 }
 
 /** The fixed-point form of the number in `c`, whose exponent is at least 2^-128. */
@@ -97,7 +101,6 @@ export function fyl2x(c: Context, a: Float80, b: Float80, out: Float80): void {
     return;
   }
   if ((a.se & SIGN) !== 0) {
-    c.flags &= ~FSW.DE;
     invalid(c, out);
     return;
   }
