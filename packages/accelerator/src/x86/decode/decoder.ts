@@ -41,9 +41,11 @@ const CONTROL_REGISTERS = (1 << 0) | (1 << 2) | (1 << 3) | (1 << 4) | (1 << 8);
 /**
  * Instruction decoder of one processor. It holds tables and the place it reads at, nothing of the guest.
  *
- * It follows Intel where vendors differ. DEVIATION (AMD): in 64-bit mode 66 does not shorten near branches; far
- * branches through memory take REX.W; LOCK MOV CR0 is not CR8. NOT IMPLEMENTED: VEX, XOP and EVEX (C4, C5, 8F and 62
- * where they are no instruction of old are #UD), 3DNow!, VMX, SVM, TSX.
+ * It follows Intel where vendors differ. DEVIATION (AMD): in 64-bit mode 66 does not shorten near branches; far branches
+ * through memory take REX.W; 0F 0D with a register is a hint; LOCK MOV CR0 is not CR8; SYSCALL is for 64-bit mode only.
+ * In all else a Zen 5 in 64-bit mode finds the same encodings valid and the same lengths.
+ * NOT IMPLEMENTED: VEX, XOP and EVEX (C4, C5, 8F and 62 where they are no instruction of old are #UD), 3DNow!, SSE4a,
+ * VMX, SVM, TSX.
  */
 export class Decoder {
   readonly #legacy: Lookup;
