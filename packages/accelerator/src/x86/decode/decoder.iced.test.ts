@@ -196,10 +196,10 @@ function ours(d: Decoded, o: Operand, i: iced.Instruction, n: number, bits: numb
 /** Leaves out of both texts what the manual and iced state differently without contradicting each other. */
 function loosen(text: string, row: Row, n: number): string {
   const spec = row.operands[n]!;
-  // A word in a register: iced gives the whole register (`lldt r32m16`). Of hints nobody reads it.
-  if (spec.type === 'w' || row.mnemonic === 'nop') return text.replace(/^(gpr.*):\d+$/, '$1');
   // Nothing is read: iced gives the hints and the cache-line operations a byte.
-  if (spec.memoryType === 'none' || row.mnemonic === 'nop') return text.replace(/^(mem.*):\d+$/, '$1');
+  if (spec.memoryType === 'none' || row.mnemonic === 'nop') return text.replace(/:\d+$/, '');
+  // A word in a register: iced gives the whole register (`lldt r32m16`).
+  if (spec.type === 'w') return text.replace(/^(gpr.*):\d+$/, '$1');
   return text;
 }
 
