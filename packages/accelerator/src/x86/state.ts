@@ -37,18 +37,21 @@ export const STATE = {
   mmxFault: 0x0d8,
   /** Not zero when MXCSR asks for anything but round-to-nearest with all exceptions masked (i32). */
   sseExact: 0x0dc,
-  /** A write that the bus or two pages must see is waiting in {@link bounce} (i32). */
   mxcsr: 0x0e0,
+  /** Not zero when CLI and STI are allowed outright (i32): CPL ≤ IOPL, or real mode. */
+  mayChangeIf: 0x0e4,
+  /** Record at which a run ended with `fault`, `restart` or `escaped` (i32). */
+  record: 0x0e8,
   /** Eight segment registers of {@link SEGMENT} bytes: es cs ss ds fs gs ldtr tr. */
   segments: 0x100,
   /** Sixteen XMM registers of 16 bytes. */
   xmm: 0x200,
   /** x87 registers and control words; see `x87/state.ts`. */
   x87: 0x300,
-  /** CR0 CR2 CR3 CR4 CR8, i64 each, at 8 times their number. */
+  /** CR0, CR3, CR4 and CR8, i64 each, at 8 times their number. */
   cr: 0x400,
   /** DR0–DR7, i64 each. */
-  dr: 0x450,
+  dr: 0x448,
   /** GDTR and IDTR: base i64, limit u32. */
   gdtr: 0x490,
   idtr: 0x4a0,
@@ -102,8 +105,23 @@ export const RECORDS = { base: 0x10_0000, end: 0x780_0000 } as const;
 export const GPR = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 } as const;
 
 export const FLAG = {
-  cf: 0x1, pf: 0x4, af: 0x10, zf: 0x40, sf: 0x80, tf: 0x100, if: 0x200, df: 0x400, of: 0x800, iopl: 0x3000,
-  nt: 0x4000, rf: 0x1_0000, vm: 0x2_0000, ac: 0x4_0000, vif: 0x8_0000, vip: 0x10_0000, id: 0x20_0000,
+  cf: 0x1,
+  pf: 0x4,
+  af: 0x10,
+  zf: 0x40,
+  sf: 0x80,
+  tf: 0x100,
+  if: 0x200,
+  df: 0x400,
+  of: 0x800,
+  iopl: 0x3000,
+  nt: 0x4000,
+  rf: 0x1_0000,
+  vm: 0x2_0000,
+  ac: 0x4_0000,
+  vif: 0x8_0000,
+  vip: 0x10_0000,
+  id: 0x20_0000,
 } as const;
 /** The flags that arithmetic sets. */
 export const STATUS_FLAGS = 0x8d5;

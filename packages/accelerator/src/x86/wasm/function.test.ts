@@ -2,7 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import { FunctionWriter } from './function.ts';
 import { ModuleWriter, type Signature } from './module.ts';
 
-const compile = (signature: Signature, write: (f: FunctionWriter) => void): { run: (...args: number[]) => number; code: readonly number[] } => {
+const compile = (
+  signature: Signature,
+  write: (f: FunctionWriter) => void,
+): { run: (...args: number[]) => number; code: readonly number[] } => {
   const module = new ModuleWriter();
   const index = module.declare(signature);
   const f = new FunctionWriter(signature);
@@ -68,7 +71,11 @@ describe('FunctionWriter', () => {
     const { run } = compile(i32, f => {
       const sum = f.op('i32.add', f.param(0), f.param(1));
       const result = f.variable('i32');
-      f.if(f.op('i32.lt_s', f.param(0), f.i32(0)), () => f.set(result, f.op('i32.sub', f.i32(0), sum)), () => f.set(result, sum));
+      f.if(
+        f.op('i32.lt_s', f.param(0), f.i32(0)),
+        () => f.set(result, f.op('i32.sub', f.i32(0), sum)),
+        () => f.set(result, sum),
+      );
       f.return(f.get(result));
     });
     expect([run(-5, 2), run(5, 2)]).toEqual([3, 7]);

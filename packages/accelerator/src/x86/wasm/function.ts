@@ -102,7 +102,10 @@ export class FunctionWriter {
 
   /** A pure operator by its name in the text format, such as `i32.add` or `i8x16.eq`. */
   op(name: string, ...args: Value[]): Value {
-    return fold(this, name, args) ?? this.#place(new Value(operator(name).result, args, out => out.push(...operator(name).bytes)), false);
+    return (
+      fold(this, name, args) ??
+      this.#place(new Value(operator(name).result, args, out => out.push(...operator(name).bytes)), false)
+    );
   }
 
   /** An operator with a lane immediate, such as `i32x4.extract_lane`. */
@@ -118,7 +121,12 @@ export class FunctionWriter {
 
   select(condition: Value, yes: Value, no: Value): Value {
     if (condition.constant !== undefined) return condition.constant ? yes : no;
-    return this.#place(new Value(yes.type, [yes, no, condition], out => out.push(...(yes.type === 'v128' ? [0x1c, 1, VALUE_TYPE.v128] : [0x1b]))), false);
+    return this.#place(
+      new Value(yes.type, [yes, no, condition], out =>
+        out.push(...(yes.type === 'v128' ? [0x1c, 1, VALUE_TYPE.v128] : [0x1b])),
+      ),
+      false,
+    );
   }
 
   /** Reads memory at `address + offset`, here and now. */
@@ -310,21 +318,38 @@ function fold(f: FunctionWriter, name: string, [a, b]: Value[]): Value | undefin
   if (typeof x === 'number' && (b === undefined || typeof y === 'number')) {
     const n = (y ?? 0) as number;
     switch (name) {
-      case 'i32.add': return f.i32(x + n);
-      case 'i32.sub': return f.i32(x - n);
-      case 'i32.and': return f.i32(x & n);
-      case 'i32.or': return f.i32(x | n);
-      case 'i32.xor': return f.i32(x ^ n);
-      case 'i32.shl': return f.i32(x << n);
-      case 'i32.shr_u': return f.i32(x >>> n);
-      case 'i32.eqz': return f.i32(x === 0 ? 1 : 0);
-      case 'i64.extend_i32_u': return f.i64(x >>> 0);
-      case 'i64.extend_i32_s': return f.i64(x);
+      case 'i32.add':
+        return f.i32(x + n);
+      case 'i32.sub':
+        return f.i32(x - n);
+      case 'i32.and':
+        return f.i32(x & n);
+      case 'i32.or':
+        return f.i32(x | n);
+      case 'i32.xor':
+        return f.i32(x ^ n);
+      case 'i32.shl':
+        return f.i32(x << n);
+      case 'i32.shr_u':
+        return f.i32(x >>> n);
+      case 'i32.eqz':
+        return f.i32(x === 0 ? 1 : 0);
+      case 'i64.extend_i32_u':
+        return f.i64(x >>> 0);
+      case 'i64.extend_i32_s':
+        return f.i64(x);
     }
   }
   if (y === 0 || y === 0n)
     switch (name.slice(4)) {
-      case 'add': case 'sub': case 'or': case 'xor': case 'shl': case 'shr_u': case 'shr_s': return a;
+      case 'add':
+      case 'sub':
+      case 'or':
+      case 'xor':
+      case 'shl':
+      case 'shr_u':
+      case 'shr_s':
+        return a;
     }
   if (typeof x === 'bigint' && name === 'i32.wrap_i64') return f.i32(Number(BigInt.asIntN(32, x)));
   return undefined;

@@ -51,7 +51,10 @@ run('f32', 'f32', 0xbe, 'reinterpret_i32');
 run('f64', 'f64', 0xbf, 'reinterpret_i64');
 run('same', 'i32', 0xc0, 'extend8_s extend16_s');
 run('same', 'i64', 0xc2, 'extend8_s extend16_s extend32_s');
-for (const [i, name] of 'i32.trunc_sat_f32_s i32.trunc_sat_f32_u i32.trunc_sat_f64_s i32.trunc_sat_f64_u i64.trunc_sat_f32_s i64.trunc_sat_f32_u i64.trunc_sat_f64_s i64.trunc_sat_f64_u'
+for (const [
+  i,
+  name,
+] of 'i32.trunc_sat_f32_s i32.trunc_sat_f32_u i32.trunc_sat_f64_s i32.trunc_sat_f64_u i64.trunc_sat_f32_s i64.trunc_sat_f32_u i64.trunc_sat_f64_s i64.trunc_sat_f64_u'
   .split(' ')
   .entries())
   operators.set(name, { bytes: [0xfc, i], result: name.slice(0, 3) as ValueType });
@@ -81,13 +84,31 @@ run('v128', 'i16x8', 124, 'extadd_pairwise_i8x16_s extadd_pairwise_i8x16_u', tru
 run('v128', 'i32x4', 126, 'extadd_pairwise_i16x8_s extadd_pairwise_i16x8_u', true);
 run('v128', 'i16x8', 128, 'abs neg q15mulr_sat_s', true);
 run('i32', 'i16x8', 131, 'all_true bitmask', true);
-run('v128', 'i16x8', 133, 'narrow_i32x4_s narrow_i32x4_u extend_low_i8x16_s extend_high_i8x16_s extend_low_i8x16_u extend_high_i8x16_u shl shr_s shr_u add add_sat_s add_sat_u sub sub_sat_s sub_sat_u - mul min_s min_u max_s max_u - avgr_u extmul_low_i8x16_s extmul_high_i8x16_s extmul_low_i8x16_u extmul_high_i8x16_u', true);
+run(
+  'v128',
+  'i16x8',
+  133,
+  'narrow_i32x4_s narrow_i32x4_u extend_low_i8x16_s extend_high_i8x16_s extend_low_i8x16_u extend_high_i8x16_u shl shr_s shr_u add add_sat_s add_sat_u sub sub_sat_s sub_sat_u - mul min_s min_u max_s max_u - avgr_u extmul_low_i8x16_s extmul_high_i8x16_s extmul_low_i8x16_u extmul_high_i8x16_u',
+  true,
+);
 run('v128', 'i32x4', 160, 'abs neg', true);
 run('i32', 'i32x4', 163, 'all_true bitmask', true);
-run('v128', 'i32x4', 167, 'extend_low_i16x8_s extend_high_i16x8_s extend_low_i16x8_u extend_high_i16x8_u shl shr_s shr_u add - - sub - - - mul min_s min_u max_s max_u dot_i16x8_s - extmul_low_i16x8_s extmul_high_i16x8_s extmul_low_i16x8_u extmul_high_i16x8_u', true);
+run(
+  'v128',
+  'i32x4',
+  167,
+  'extend_low_i16x8_s extend_high_i16x8_s extend_low_i16x8_u extend_high_i16x8_u shl shr_s shr_u add - - sub - - - mul min_s min_u max_s max_u dot_i16x8_s - extmul_low_i16x8_s extmul_high_i16x8_s extmul_low_i16x8_u extmul_high_i16x8_u',
+  true,
+);
 run('v128', 'i64x2', 192, 'abs neg', true);
 run('i32', 'i64x2', 195, 'all_true bitmask', true);
-run('v128', 'i64x2', 199, 'extend_low_i32x4_s extend_high_i32x4_s extend_low_i32x4_u extend_high_i32x4_u shl shr_s shr_u add - - sub - - - mul eq ne lt_s gt_s le_s ge_s extmul_low_i32x4_s extmul_high_i32x4_s extmul_low_i32x4_u extmul_high_i32x4_u', true);
+run(
+  'v128',
+  'i64x2',
+  199,
+  'extend_low_i32x4_s extend_high_i32x4_s extend_low_i32x4_u extend_high_i32x4_u shl shr_s shr_u add - - sub - - - mul eq ne lt_s gt_s le_s ge_s extmul_low_i32x4_s extmul_high_i32x4_s extmul_low_i32x4_u extmul_high_i32x4_u',
+  true,
+);
 run('v128', 'f32x4', 103, 'ceil floor trunc nearest', true);
 run('v128', 'f64x2', 116, 'ceil floor', true);
 run('v128', 'f64x2', 122, 'trunc', true);
@@ -124,11 +145,29 @@ const access = (name: string, opcode: number, align: number, simd = false): void
 };
 for (const [i, [name, align]] of (
   [
-    ['i32.load', 2], ['i64.load', 3], ['f32.load', 2], ['f64.load', 3], ['i32.load8_s', 0], ['i32.load8_u', 0],
-    ['i32.load16_s', 1], ['i32.load16_u', 1], ['i64.load8_s', 0], ['i64.load8_u', 0], ['i64.load16_s', 1],
-    ['i64.load16_u', 1], ['i64.load32_s', 2], ['i64.load32_u', 2], ['i32.store', 2], ['i64.store', 3],
-    ['f32.store', 2], ['f64.store', 3], ['i32.store8', 0], ['i32.store16', 1], ['i64.store8', 0],
-    ['i64.store16', 1], ['i64.store32', 2],
+    ['i32.load', 2],
+    ['i64.load', 3],
+    ['f32.load', 2],
+    ['f64.load', 3],
+    ['i32.load8_s', 0],
+    ['i32.load8_u', 0],
+    ['i32.load16_s', 1],
+    ['i32.load16_u', 1],
+    ['i64.load8_s', 0],
+    ['i64.load8_u', 0],
+    ['i64.load16_s', 1],
+    ['i64.load16_u', 1],
+    ['i64.load32_s', 2],
+    ['i64.load32_u', 2],
+    ['i32.store', 2],
+    ['i64.store', 3],
+    ['f32.store', 2],
+    ['f64.store', 3],
+    ['i32.store8', 0],
+    ['i32.store16', 1],
+    ['i64.store8', 0],
+    ['i64.store16', 1],
+    ['i64.store32', 2],
   ] as const
 ).entries())
   access(name, 0x28 + i, align);

@@ -1,0 +1,142 @@
+import { OPERAND_KIND } from '../decode/decoded.ts';
+import type { Row } from '../isa/row.ts';
+import { ROWS } from '../isa/rows.ts';
+import { descriptionOf } from '../semantics/index.ts';
+import { SEGMENT, STATE } from '../state.ts';
+import { FunctionWriter } from '../wasm/function.ts';
+import { ModuleWriter } from '../wasm/module.ts';
+import { ACCESS } from './access.ts';
+import { RECORD, STOP } from './record.ts';
+import { RecordOps } from './record-ops.ts';
+import { type Runtime, writeRuntime } from './runtime.ts';
+import { formOf, nameOf, pack, type Variant, variantsOf } from './variant.ts';
+
+/** Handlers that belong to no instruction, by index in the table. */
+export const SPECIAL = {
+  /** Carries the instruction out in TypeScript. */
+  escape: 0,
+  /** The block was dropped (its code was written to): looks the instruction up again. */
+  stale: 1,
+  /** Goes on with the block after this one. */
+  through: 2,
+  /** The instruction lies on two pages: makes sure that both are still mapped where they were. */
+  straddle: 3,
+  /** The first of the address records; see {@link addressHandler}. */
+  address: 4,
+} as const;
+
+/** How an address record forms its address: width, and what the segment adds. */
+const ADDRESS_WIDTHS = [16, 32, 64] as const;
+const ADDRESS_KINDS = ['flat', 'based', 'checked'] as const;
+
+/** The handler of an address record. `checked` cannot be 64 bits wide. */
+export function addressHandler(width: 16 | 32 | 64, kind: (typeof ADDRESS_KINDS)[number]): number {
+  return SPECIAL.address + ADDRESS_WIDTHS.indexOf(width) * 3 + ADDRESS_KINDS.indexOf(kind);
+}
+
+const HANDLER = { params: ['i32'], results: ['i32'] } as const;
+
+export interface Interpreter {
+  readonly bytes: Uint8Array;
+  /** Pairs of key (`row.index << 13 | variant`) and handler. */
+  readonly handlers: readonly number[];
+  /** By handler: 1 when it writes its memory operand. */
+  readonly writes: readonly number[];
+}
+
+/** Generates the interpreter: a handler for every form of every described instruction. */
+export function generateInterpreter(): Interpreter {
+  const module = new ModuleWriter();
+  const runtime = writeRuntime(module);
+  const table: number[] = [];
+  const add = (write: (f: FunctionWriter) => void): number => {
+    const index = module.declare(HANDLER);
+    const f = new FunctionWriter(HANDLER);
+    write(f);
+    module.define(index, f.body());
+    return table.push(index) - 1;
+  };
+  const plain: Variant = { opsize: 32, asize: 32, stack: 32, flat: true, long: true, rep: 0, addressing: 0 };
+  const opsFor = (f: FunctionWriter): RecordOps =>
+    new RecordOps(f, { ...plain, mnemonic: 'special', operands: [], condition: 0 }, 0, runtime);
+
+  // In the order of SPECIAL.
+  add(f => {
+    const ops = opsFor(f);
+    ops.escape();
+    ops.next();
+  });
+  add(f => {
+    f.store('i32.store', f.i32(0), STATE.record, f.param(0));
+    f.return(f.i32(STOP.restart));
+  });
+  add(f => opsFor(f).through());
+  add(f => {
+    const ops = opsFor(f);
+    ops.escape();
+    ops.next();
+  });
+  for (const width of ADDRESS_WIDTHS)
+    for (const kind of ADDRESS_KINDS) add(f => writeAddress(f, runtime, opsFor(f), width, kind));
+
+  const byName = new Map<string, number>();
+  const handlers: number[] = [];
+  const writes: number[] = table.map(() => 0);
+  for (const row of ROWS)
+    for (const variant of variantsOf(row)) {
+      const name = nameOf(row, variant);
+      let handler = byName.get(name);
+      if (handler === undefined) {
+        handler = add(f => {
+          writes.push(writeHandler(f, runtime, row, variant) ? 1 : 0);
+        });
+        byName.set(name, handler);
+      }
+      handlers.push((row.index << 13) | pack(variant), handler);
+    }
+  module.table(table);
+  return { bytes: module.bytes(), handlers, writes };
+}
+
+/** @returns whether the handler writes its memory operand. */
+function writeHandler(f: FunctionWriter, runtime: Runtime, row: Row, variant: Variant): boolean {
+  const form = formOf(row, variant);
+  const ops = new RecordOps(f, form, variant.addressing, runtime);
+  const usesMm = form.operands.some(({ kind }) => kind === OPERAND_KIND.mm);
+  if (row.unit === 'sse' || row.unit === 'sse+mmx') ops.checkUnit(STATE.sseFault);
+  if (row.unit === 'mmx' || row.unit === 'sse+mmx') ops.checkUnit(STATE.mmxFault);
+  descriptionOf(row.mnemonic)!.run(ops, form);
+  if (!ops.ended) {
+    if (usesMm) ops.enterMmx();
+    ops.next();
+  }
+  return ops.writesMemory;
+}
+
+/** base + index × scale + immediate, truncated; then the segment's base, after the limit check where there is one. */
+function writeAddress(
+  f: FunctionWriter,
+  runtime: Runtime,
+  ops: RecordOps,
+  width: 16 | 32 | 64,
+  kind: (typeof ADDRESS_KINDS)[number],
+): void {
+  const record = f.param(0);
+  const zero = f.i32(0);
+  const sum = f.op('i64.add', ops.baseAndIndex(), f.load('i64.load', record, RECORD.imm));
+  const offset = width === 64 ? sum : f.op('i64.and', sum, f.i64(width === 32 ? 0xffff_ffffn : 0xffffn));
+  const segment = f.load('i32.load16_u', record, RECORD.segment);
+  let linear = offset;
+  if (kind === 'based') linear = f.op('i64.add', offset, f.load('i64.load', segment, SEGMENT.base));
+  if (kind === 'checked') {
+    const access = f.op('i32.mul', f.load('i32.load16_u', record, RECORD.b), f.i32(ACCESS.write));
+    const info = f.op('i32.or', f.load('i32.load16_u', record, RECORD.a), access);
+    linear = f.call(runtime.segment, 'i64', segment, f.op('i32.wrap_i64', offset), info);
+    f.if(f.op('i64.eq', linear, f.i64(-1)), () => {
+      f.store('i32.store', zero, STATE.record, record);
+      f.return(f.i32(STOP.fault));
+    });
+  }
+  f.store('i64.store', zero, STATE.address, linear);
+  ops.next();
+}

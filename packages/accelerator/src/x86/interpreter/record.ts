@@ -1,0 +1,74 @@
+/**
+ * A predecoded instruction, or one part of one: 32 bytes that a handler finds at the offset it is called with. Records
+ * of a block lie in a row; the handler of each calls the next in tail position. Register fields hold the register's
+ * address in the CPU state. Offsets in bytes.
+ */
+export const RECORD = {
+  size: 32,
+  /** Index of the handler in the interpreter's table (u32). */
+  handler: 0,
+  /** First and second register operand (u16). An address record: the bytes to check; 1 when they are written. */
+  a: 4,
+  b: 6,
+  /** Base and index register of the memory operand; `STATE.zero` where there is none (u16). */
+  base: 8,
+  index: 10,
+  /** Log₂ of the index's factor (u8). */
+  scale: 12,
+  /** Bytes of the instruction (u8). */
+  length: 13,
+  /** Distance of the instruction from the start of its block (u16). */
+  start: 14,
+  /** Displacement; of a branch, distance of its target from the start of the block (i32). */
+  disp: 16,
+  /** Effective segment register (u16). */
+  segment: 20,
+  /** Instructions of the block before this one (u16). */
+  count: 22,
+  /** Immediate, sign-extended; displacement of an address record; index of an escape's instruction (i64). */
+  imm: 24,
+  /** Of a branch: first record of the block at the target, or a {@link LINK} (u32). */
+  taken: 24,
+  /** Of a conditional branch: the same for the instruction after it. */
+  fallthrough: 28,
+} as const;
+
+/** A link that is not an offset. */
+export const LINK = {
+  /** Not looked for yet: ends the run, so that the block is found and filled in. */
+  unknown: 0,
+  /** Cannot be kept (another page may be mapped there tomorrow): goes by the jump cache. */
+  dynamic: 1,
+} as const;
+
+/** Why a run of records came back. */
+export const STOP = {
+  /** The escape changed nothing about what comes next: go on (never seen by the run loop). */
+  next: 0,
+  /** The budget is used up; `STATE.rip` is where to go on. */
+  slice: 1,
+  /** No block is known for `STATE.rip`. */
+  lookup: 2,
+  /** As `lookup`; the block is to be filled in at `STATE.linkSlot`. */
+  link: 3,
+  /** The instruction of `STATE.record` faulted; vector and error code are in the state. */
+  fault: 4,
+  /** The instruction of `STATE.record` has more to do, but somebody else comes first. */
+  restart: 5,
+  /** An escape finished its instruction, set `STATE.rip` and wants the run loop to look again. */
+  escaped: 6,
+} as const;
+export type Stop = (typeof STOP)[keyof typeof STOP];
+
+/** How a handler finds its memory operand. */
+export const ADDRESSING = {
+  /** There is none. */
+  none: 0,
+  /** The address record before it left the linear address in `STATE.address`. */
+  slot: 1,
+  /** base + index × scale + disp, 64 bits wide. */
+  flat64: 2,
+  /** The same, wrapped to 32 bits. */
+  flat32: 3,
+} as const;
+export type Addressing = (typeof ADDRESSING)[keyof typeof ADDRESSING];

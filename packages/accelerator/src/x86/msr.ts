@@ -1,0 +1,41 @@
+import type { Cpu } from './cpu.ts';
+
+/** Model-specific registers that hold state of ours (SDM vol. 4). */
+export const MSR = {
+  tsc: 0x10, apicBase: 0x1b, sysenterCs: 0x174, sysenterEsp: 0x175, sysenterEip: 0x176, pat: 0x277, efer: 0xc000_0080,
+  star: 0xc000_0081, lstar: 0xc000_0082, cstar: 0xc000_0083, fmask: 0xc000_0084, fsBase: 0xc000_0100, gsBase: 0xc000_0101,
+  kernelGsBase: 0xc000_0102, tscAux: 0xc000_0103,
+} as const;
+
+/** Model-specific registers, by number. EFER and the bases of FS and GS live in the CPU's own state. */
+export class Msrs {
+  readonly #cpu: Cpu;
+  readonly values: Map<number, bigint> = new Map();
+
+  constructor(cpu: Cpu) {
+    this.#cpu = cpu;
+  }
+
+  get(msr: number): bigint {
+    return this.values.get(msr) ?? 0n;
+  }
+  set(msr: number, value: bigint): void {
+    this.values.set(msr, value);
+  }
+
+  /** Values at power-on (SDM vol. 3 table 9-1). */
+  reset(): void {
+    this.values.clear();
+    this.values.set(MSR.pat, 0x0007_0406_0007_0406n);
+    this.tscOffset = -this.#cpu.bus.now();
+  }
+
+  /** The time-stamp counter runs at 1 GHz of virtual time: nanoseconds, plus what the guest wrote. */
+  tscOffset = 0;
+  get tsc(): bigint {
+    return BigInt.asUintN(64, BigInt(this.#cpu.bus.now() + this.tscOffset));
+  }
+  set tsc(value: bigint) {
+    this.tscOffset = Number(BigInt.asIntN(64, value)) - this.#cpu.bus.now();
+  }
+}

@@ -1,0 +1,171 @@
+import { OPERAND_KIND } from '../decode/decoded.ts';
+import { GPR } from '../state.ts';
+import type { Description, Descriptions } from './description.ts';
+import type { Form, Width } from './form.ts';
+import type { Ops } from './ops.ts';
+
+// ---------------------------------------------------------------- stack
+
+function push<V>(o: Ops<V>, f: Form, w: Width, value: V): void {
+  const pointer = o.binary('sub', f.stack, o.gpr(f.stack, GPR.rsp), o.constant(f.stack, w / 8));
+  o.store(w, o.segment('ss', f.stack, pointer, w / 8, true), value);
+  o.setGpr(f.stack, GPR.rsp, pointer);
+}
+
+/** Reads the top of the stack; `release` then moves the pointer past it. */
+function top<V>(o: Ops<V>, f: Form, w: Width): { value: V; release: (extra?: V) => void } {
+  const pointer = o.gpr(f.stack, GPR.rsp);
+  return {
+    value: o.load(w, o.segment('ss', f.stack, pointer, w / 8, false)),
+    release(extra) {
+      const past = o.binary('add', f.stack, pointer, o.constant(f.stack, w / 8));
+      o.setGpr(f.stack, GPR.rsp, extra === undefined ? past : o.binary('add', f.stack, past, extra));
+    },
+  };
+}
+
+const STACK = ['opsize', 'stack', 'flat'] as const;
+
+const pushOperand: Description = {
+  hot: true,
+  dimensions: STACK,
+  run(o, f) {
+    const { size } = f.operands[0]!;
+    const value = o.read(0);
+    push(o, f, f.opsize, size < f.opsize ? o.zeroExtend(size as Width, f.opsize, value) : value);
+  },
+};
+
+const popOperand: Description = {
+  hot: true,
+  dimensions: STACK,
+  run(o, f) {
+    // POP to memory computes its address with the new stack pointer; POP to a segment register loads a descriptor.
+    if (f.operands[0]!.kind !== OPERAND_KIND.gpr) return o.escape();
+    const { value, release } = top(o, f, f.opsize);
+    release();
+    o.write(0, value); // after the pointer moved, so that POP rSP leaves what was popped
+  },
+};
+
+const pushf: Description = {
+  hot: true,
+  dimensions: STACK,
+  run(o, f) {
+    o.if(
+      o.systemFlag('vm'),
+      () => o.escape(),
+      () => {
+        const flags = o.rflags();
+        push(
+          o,
+          f,
+          f.opsize,
+          f.opsize === 64 ? o.zeroExtend(32, 64, flags) : f.opsize === 16 ? o.truncate(32, 16, flags) : flags,
+        );
+      },
+    );
+  },
+};
+
+const leave: Description = {
+  hot: true,
+  dimensions: STACK,
+  run(o, f) {
+    const frame = o.gpr(f.stack, GPR.rbp);
+    const value = o.load(f.opsize, o.segment('ss', f.stack, frame, f.opsize / 8, false));
+    o.setGpr(f.stack, GPR.rsp, o.binary('add', f.stack, frame, o.constant(f.stack, f.opsize / 8)));
+    o.setGpr(f.opsize, GPR.rbp, value);
+  },
+};
+
+// ---------------------------------------------------------------- near transfers
+
+const isRelative = (f: Form): boolean => f.operands[0]!.kind === OPERAND_KIND.rel;
+
+const jmp: Description = {
+  hot: true,
+  ends: true,
+  dimensions: ['opsize'],
+  run(o, f) {
+    if (isRelative(f)) o.branch();
+    else o.jump(f.opsize, o.read(0));
+  },
+};
+
+const call: Description = {
+  hot: true,
+  ends: true,
+  dimensions: STACK,
+  run(o, f) {
+    const target = isRelative(f) ? undefined : o.read(0);
+    push(o, f, f.opsize, o.nextRip(f.opsize));
+    if (target === undefined) o.branch();
+    else o.jump(f.opsize, target);
+  },
+};
+
+const ret: Description = {
+  hot: true,
+  ends: true,
+  dimensions: STACK,
+  run(o, f) {
+    const { value, release } = top(o, f, f.opsize);
+    if (f.operands.length === 0) release();
+    else {
+      const bytes = o.read(0);
+      release(f.stack === 64 ? o.zeroExtend(16, 64, bytes) : bytes);
+    }
+    o.jump(f.opsize, value);
+  },
+};
+
+const jcc: Description = {
+  hot: true,
+  ends: true,
+  dimensions: ['opsize'],
+  run: (o, f) => o.branch(o.condition(f.condition)),
+};
+
+/** LOOP, LOOPZ, LOOPNZ: the count lives in CX, ECX or RCX by address size. */
+const loop = (zf: 0 | 1 | undefined): Description => ({
+  ends: true,
+  dimensions: ['opsize', 'asize'],
+  run(o, f) {
+    const count = o.binary('sub', f.asize, o.gpr(f.asize, GPR.rcx), o.constant(f.asize, 1));
+    o.setGpr(f.asize, GPR.rcx, count);
+    const more = o.compare('ne', f.asize, count, o.constant(f.asize, 0));
+    o.branch(
+      zf === undefined ? more : o.binary('and', 32, more, o.compare('eq', 32, o.flag('zf'), o.constant(32, zf))),
+    );
+  },
+});
+
+const jcxz: Description = {
+  ends: true,
+  dimensions: ['opsize', 'asize'],
+  run: (o, f) => o.branch(o.compare('eq', f.asize, o.gpr(f.asize, GPR.rcx), o.constant(f.asize, 0))),
+};
+
+export const flow = {
+  push: pushOperand,
+  pop: popOperand,
+  pushf,
+  leave,
+  jmp,
+  call,
+  ret,
+  jcc,
+  loop: loop(undefined),
+  loopz: loop(1),
+  loopnz: loop(0),
+  jcxz,
+  cli: {
+    run: o =>
+      o.if(
+        o.mayChangeIf(),
+        () => o.setSystemFlag('if', o.constant(32, 0)),
+        () => o.escape(),
+      ),
+  },
+} satisfies Descriptions;

@@ -1,0 +1,136 @@
+import type { FLAG } from '../state.ts';
+import type { AddressWidth, Width } from './form.ts';
+
+export type BinaryOperator =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'and'
+  | 'or'
+  | 'xor'
+  | 'shl'
+  | 'shr'
+  | 'sar'
+  | 'rotl'
+  | 'rotr'
+  | 'divU'
+  | 'divS'
+  | 'remU'
+  | 'remS';
+export type UnaryOperator = 'not' | 'neg' | 'clz' | 'ctz' | 'popcnt';
+export type Comparison = 'eq' | 'ne' | 'ltU' | 'ltS' | 'gtU' | 'geU' | 'geS' | 'leU';
+export type StatusFlag = 'cf' | 'pf' | 'af' | 'zf' | 'sf' | 'of';
+export type SystemFlag = Exclude<keyof typeof FLAG, StatusFlag>;
+/** A segment by role: the effective segment of the memory operand, or a fixed one. */
+export type SegmentRole = 'effective' | 'es' | 'ss';
+
+/** A value that changes while an instruction runs. */
+export interface Cell<V> {
+  get(): V;
+  set(value: V): void;
+}
+
+/**
+ * The vocabulary in which instructions are described, once, for every engine. `V` is whatever the engine computes
+ * with: a WebAssembly value, a line of a listing, nothing at all.
+ *
+ * Rules: integers of 8 and 16 bits are zero-extended; conditions are 32-bit values, 0 or 1; everything that may fault
+ * comes before everything that changes a register or a flag, so that a fault leaves the instruction undone.
+ */
+export interface Ops<V> {
+  // ---- integers
+  constant(w: Width, n: number | bigint): V;
+  binary(op: BinaryOperator, w: Width, a: V, b: V): V;
+  unary(op: UnaryOperator, w: Width, a: V): V;
+  /** @returns a condition. */
+  compare(op: Comparison, w: Width, a: V, b: V): V;
+  select(condition: V, w: Width, yes: V, no: V): V;
+  zeroExtend(from: Width, to: Width, a: V): V;
+  signExtend(from: Width, to: Width, a: V): V;
+  truncate(from: Width, to: Width, a: V): V;
+
+  // ---- operands, by position
+  read(operand: number): V;
+  write(operand: number, value: V): void;
+  /** Reads, then writes what `change` makes of it; the write cannot fault once `change` is called. */
+  modify(operand: number, change: (old: V) => V): void;
+  /** Offset of a memory operand in its segment, as wide as addresses are. */
+  offset(operand: number): V;
+  /** Linear address of a memory operand, 64 bits wide. */
+  linear(operand: number): V;
+
+  // ---- registers that the instruction implies
+  gpr(w: Width, n: number): V;
+  /** A 32-bit write clears the upper half; narrower ones leave the rest alone. */
+  setGpr(w: Width, n: number, value: V): void;
+  /** AH: bits 15:8 of rAX. */
+  ah(): V;
+  setAh(value: V): void;
+  /** Address of the next instruction, `w` bits wide. */
+  nextRip(w: Width): V;
+
+  // ---- memory
+  /** Linear address of an offset in a segment, 64 bits wide, limit and access checked. */
+  segment(role: SegmentRole, aw: AddressWidth, offset: V, bytes: number, write: boolean): V;
+  load(w: Width, linear: V): V;
+  store(w: Width, linear: V, value: V): void;
+  /** Faults now if a later store of `bytes` there would. */
+  probeWrite(bytes: number, linear: V): void;
+
+  // ---- flags (SDM vol. 1 §3.4.3)
+  /** All six flags after `a + b`, or `a + b + carry`. */
+  flagsAdd(w: Width, a: V, b: V, result: V): void;
+  /** All six flags after `a - b`, or `a - b - borrow`. */
+  flagsSub(w: Width, a: V, b: V, result: V): void;
+  /** ZF, SF and PF of a result; the others as given (conditions), 0 where not. */
+  flagsResult(w: Width, result: V, others?: { cf?: V; of?: V; af?: V }): void;
+  /** Sets some flags to conditions, leaves the rest. */
+  setFlags(flags: { [F in StatusFlag]?: V }): void;
+  flag(name: StatusFlag): V;
+  /** The condition of jcc, setcc and cmovcc with this code. */
+  condition(code: number): V;
+  systemFlag(name: SystemFlag): V;
+  setSystemFlag(name: SystemFlag, condition: V): void;
+  /** RFLAGS as PUSHF stores them: RF and VM read as 0. */
+  rflags(): V;
+  /** A condition: CLI and the like are allowed here (CPL ≤ IOPL, no virtual interrupt flag to mind). */
+  mayChangeIf(): V;
+  /** CF, PF, AF, ZF and SF as LAHF packs them. */
+  packFlags(): V;
+  /** The reverse of {@link packFlags}; OF stays. */
+  unpackFlags(value: V): void;
+
+  // ---- control
+  if(condition: V, yes: () => void, no?: () => void): void;
+  cell(w: Width, initial: V): Cell<V>;
+  /** Repeats the body until it calls `stop`, which must be in the branch of an `if`. */
+  repeat(body: (stop: () => void) => void): void;
+  /**
+   * One iteration of a repeated string instruction is done and its registers are up to date: counts it, and lets an
+   * interrupt in, which resumes at this same instruction.
+   */
+  iteration(): void;
+  /** Goes to the branch target in the instruction if the condition holds (always, without one), else on. */
+  branch(condition?: V): void;
+  /** Goes to an address of `w` bits. */
+  jump(w: Width, target: V): void;
+  /** Raises a fault (#DE, #UD…) at this instruction. */
+  raise(vector: number, error?: number): void;
+  /** Leaves the rest to the engine's own code for this instruction (`escapes/`): rare or too long to say here. */
+  escape(): void;
+
+  // ---- SSE
+  /** A condition: MXCSR is such that host arithmetic gives the right result (nearest, all exceptions masked, no DAZ/FTZ). */
+  hostRounding(): V;
+  /** A vector operand; narrower memory is zero-extended. `aligned`: #GP(0) unless it lies on 16 bytes. */
+  readVector(operand: number, aligned?: boolean): V;
+  writeVector(operand: number, value: V, aligned?: boolean): void;
+  /** An XMM or MMX register operand's low part becomes `value`, the rest stays. */
+  writeLane(operand: number, lane: 'i32' | 'i64' | 'f32' | 'f64', value: V): void;
+  xmm(n: number): V;
+  vectorConstant(bytes: readonly number[]): V;
+  /** An operator of WebAssembly's vector and floating-point vocabulary, by its name in the text format. */
+  vector(op: string, ...args: V[]): V;
+  lane(op: string, lane: number, ...args: V[]): V;
+  shuffle(a: V, b: V, lanes: readonly number[]): V;
+}

@@ -1,0 +1,96 @@
+import { GPR } from '../state.ts';
+import type { Description, Descriptions } from './description.ts';
+import type { Form, Width } from './form.ts';
+import type { Ops } from './ops.ts';
+
+const STRING = ['asize', 'flat', 'long', 'rep'] as const;
+
+/** What one iteration needs: the element's place at rSI or rDI, and how both move. */
+function pointer<V>(
+  o: Ops<V>,
+  f: Form,
+  register: number,
+  bytes: number,
+  write: boolean,
+): { linear: V; advance: () => void } {
+  const w = f.asize;
+  const offset = o.gpr(w, register);
+  return {
+    linear: o.segment(register === GPR.rsi ? 'effective' : 'es', w, offset, bytes, write),
+    advance() {
+      const stride = o.select(o.systemFlag('df'), w, o.constant(w, -bytes), o.constant(w, bytes));
+      o.setGpr(w, register, o.binary('add', w, offset, stride));
+    },
+  };
+}
+
+/**
+ * A string instruction from its single step (SDM vol. 2 REP/REPE/REPZ/REPNE/REPNZ). Registers are up to date after
+ * every iteration, so that a fault or an interrupt in the middle resumes where it left off. `compares`: a repeat also
+ * ends when ZF differs from what the prefix asks for.
+ */
+const string = (body: <V>(o: Ops<V>, f: Form, w: Width) => void, compares = false): Description => ({
+  hot: true,
+  dimensions: STRING,
+  run(o, f) {
+    const w = f.operands[0]!.size as Width;
+    if (f.rep === 0) return body(o, f, w);
+    const a = f.asize;
+    o.repeat(stop => {
+      const count = o.gpr(a, GPR.rcx);
+      o.if(o.compare('eq', a, count, o.constant(a, 0)), stop);
+      body(o, f, w);
+      o.setGpr(a, GPR.rcx, o.binary('sub', a, count, o.constant(a, 1)));
+      if (compares) o.if(o.compare('ne', 32, o.flag('zf'), o.constant(32, f.rep === 0xf3 ? 1 : 0)), stop);
+      o.iteration();
+    });
+  },
+});
+
+const bytes = (w: Width): number => w / 8;
+
+export const strings = {
+  movs: string((o, f, w) => {
+    const from = pointer(o, f, GPR.rsi, bytes(w), false);
+    const to = pointer(o, f, GPR.rdi, bytes(w), true);
+    o.store(w, to.linear, o.load(w, from.linear));
+    from.advance();
+    to.advance();
+  }),
+  stos: string((o, f, w) => {
+    const to = pointer(o, f, GPR.rdi, bytes(w), true);
+    o.store(w, to.linear, o.gpr(w, GPR.rax));
+    to.advance();
+  }),
+  lods: string((o, f, w) => {
+    const from = pointer(o, f, GPR.rsi, bytes(w), false);
+    const value = o.load(w, from.linear);
+    o.setGpr(w, GPR.rax, value);
+    from.advance();
+  }),
+  scas: string((o, f, w) => {
+    const at = pointer(o, f, GPR.rdi, bytes(w), false);
+    const a = o.gpr(w, GPR.rax);
+    const b = o.load(w, at.linear);
+    o.flagsSub(w, a, b, o.binary('sub', w, a, b));
+    at.advance();
+  }, true),
+  cmps: string((o, f, w) => {
+    const left = pointer(o, f, GPR.rsi, bytes(w), false);
+    const right = pointer(o, f, GPR.rdi, bytes(w), false);
+    const a = o.load(w, left.linear);
+    const b = o.load(w, right.linear);
+    o.flagsSub(w, a, b, o.binary('sub', w, a, b));
+    left.advance();
+    right.advance();
+  }, true),
+  xlat: {
+    dimensions: ['asize', 'flat', 'long'],
+    run(o, f) {
+      const a = f.asize;
+      const index = o.gpr(8, GPR.rax);
+      const offset = o.binary('add', a, o.gpr(a, GPR.rbx), a === 64 ? o.zeroExtend(8, 64, index) : index);
+      o.setGpr(8, GPR.rax, o.load(8, o.segment('effective', a, offset, 1, false)));
+    },
+  },
+} satisfies Descriptions;

@@ -1,0 +1,354 @@
+import { type CpuBus, type CpuState, type Exit, SEGMENTS, type SegmentState, type Vcpu } from '@mainboard/core';
+import { Cpu } from './cpu.ts';
+import { Decoded } from './decode/decoded.ts';
+import { VECTOR } from './fault.ts';
+import { deliver } from './interrupts.ts';
+import { SPECIAL } from './interpreter/generate.ts';
+import { loadInterpreter } from './interpreter/load.ts';
+import { RECORD, STOP } from './interpreter/record.ts';
+import { ROWS } from './isa/rows.ts';
+import { MSR } from './msr.ts';
+import { RIGHTS, SEGREG } from './registers.ts';
+import { FLAG, GPR, SEGMENT, STATE } from './state.ts';
+import { FXSAVE_LAYOUT, readFxsave, writeFxsave } from './x87/fxsave.ts';
+
+/** Instructions between two looks at the clock. */
+const CHUNK = 100_000;
+/** What an instruction that went to a device counts, in instructions: it takes about so much longer. */
+const ESCAPE_COST = 50;
+
+const SLICE: Exit = { kind: 'slice' };
+const HALT: Exit = { kind: 'halt' };
+const SHUTDOWN: Exit = { kind: 'shutdown' };
+
+/** A processor in software. */
+export class SoftVcpu implements Vcpu {
+  readonly index: number;
+  readonly cpu: Cpu;
+  readonly #bus: CpuBus;
+  readonly #run: (record: number) => number;
+  readonly #redecoded = new Decoded(ROWS[0]!);
+  #intr = false;
+  #nmiLevel = false;
+  #nmi = false;
+  #kicked = false;
+  /** Set while records run. */
+  #running = false;
+  /** What {@link #interrupt} took from the budget to end the run. */
+  #withheld = 0;
+  /** Instructions since the last reset. */
+  #instructions = 0;
+
+  constructor(index: number, bus: CpuBus) {
+    this.index = index;
+    this.#bus = bus;
+    this.cpu = new Cpu(bus);
+    const { cpu } = this;
+    const { instance, handlers } = loadInterpreter(bus.guest.memory, {
+      translate: (low: number, high: number, info: number) => cpu.mmu.translate(low, high, info, cpu.cpl === 3),
+      commit: () => cpu.mmu.commit(),
+      escape: (record: number) => this.#escape(record),
+      segmentFault: (segment: number) => {
+        cpu.fault.vector = segment === STATE.segments + SEGREG.ss * SEGMENT.size ? VECTOR.ss : VECTOR.gp;
+        cpu.fault.error = 0;
+      },
+    });
+    this.#run = instance.exports['run'] as (record: number) => number;
+    cpu.code.use(handlers);
+    bus.onRegionsChanged(() => {
+      cpu.mmu.remap();
+      cpu.flushTlb();
+      this.#interrupt();
+    });
+    this.reset();
+  }
+
+  /** Instructions carried out since the last reset; iterations of a repeated string instruction count each. */
+  get instructions(): number {
+    return this.#instructions;
+  }
+
+  // ---------------------------------------------------------------- pins
+
+  setIntr(level: boolean): void {
+    this.#intr = level;
+    if (level) this.#interrupt();
+  }
+
+  setNmi(level: boolean): void {
+    if (level && !this.#nmiLevel) {
+      this.#nmi = true;
+      this.#interrupt();
+    }
+    this.#nmiLevel = level;
+  }
+
+  setA20(level: boolean): void {
+    this.cpu.mmu.setA20(level);
+    this.cpu.forgetJumps();
+    this.#interrupt();
+  }
+
+  kick(): void {
+    this.#kicked = true;
+    this.#interrupt();
+  }
+
+  /** Ends a run of records at the next end of a block. */
+  #interrupt(): void {
+    if (!this.#running) return;
+    const { i32 } = this.cpu.r;
+    const budget = i32[STATE.budget / 4]!;
+    if (budget < 0) return;
+    this.#withheld += budget + 1;
+    i32[STATE.budget / 4] = -1;
+  }
+
+  // ---------------------------------------------------------------- running
+
+  run(nanoseconds: number): Exit {
+    const { cpu } = this;
+    const end = this.#bus.now() + nanoseconds;
+    let left = CHUNK;
+    for (;;) {
+      if (this.#kicked) {
+        this.#kicked = false;
+        return SLICE;
+      }
+      if (!cpu.shadow && !this.#accept()) return SHUTDOWN;
+      if (cpu.halted) return HALT;
+      const before = this.#instructions;
+      const alive = cpu.shadow || cpu.r.systemFlag(FLAG.tf) ? this.#step() : this.#records(left);
+      if (!alive) return SHUTDOWN;
+      left -= this.#instructions - before + ESCAPE_COST;
+      if (left <= 0) {
+        if (this.#bus.now() >= end) return SLICE;
+        left = CHUNK;
+      }
+    }
+  }
+
+  /** Takes an NMI or interrupt that waits and may come now. @returns false on a triple fault. */
+  #accept(): boolean {
+    const { cpu } = this;
+    if (this.#nmi && !cpu.nmiMasked) {
+      this.#nmi = false;
+      cpu.nmiMasked = true;
+      cpu.halted = false;
+      return deliver(cpu, VECTOR.nmi, { external: true });
+    }
+    if (this.#intr && cpu.r.systemFlag(FLAG.if)) {
+      cpu.halted = false;
+      return deliver(cpu, this.#bus.acknowledge(), { external: true });
+    }
+    return true;
+  }
+
+  /** Runs records until the budget is used up or something needs a look. @returns false on a triple fault. */
+  #records(budget: number): boolean {
+    const { cpu } = this;
+    const { i32, u32 } = cpu.r;
+    i32[STATE.budget / 4] = budget;
+    this.#withheld = 0;
+    this.#running = true;
+    let record = cpu.code.lookup();
+    let stop: number = STOP.fault;
+    while (record !== 0) {
+      const rip = STATE.rip / 4;
+      i32[STATE.blockRip / 4] = i32[rip]!;
+      i32[STATE.blockRip / 4 + 1] = i32[rip + 1]!;
+      stop = this.#run(record);
+      if (stop === STOP.lookup) record = cpu.code.lookup();
+      else if (stop === STOP.link) {
+        record = cpu.code.lookup();
+        if (record !== 0) u32[i32[STATE.linkSlot / 4]! >> 2] = record;
+      } else if (stop === STOP.restart && i32[STATE.budget / 4]! >= 0 && this.#withheld === 0) {
+        this.#settle(0);
+        record = cpu.code.lookup();
+      } else break;
+    }
+    this.#running = false;
+    return this.#finish(stop, record === 0, budget);
+  }
+
+  /** Runs one instruction, then traps if TF says so. @returns false on a triple fault. */
+  #step(): boolean {
+    const { cpu } = this;
+    const { i32, u32 } = cpu.r;
+    const trap = cpu.r.systemFlag(FLAG.tf);
+    const faultsBefore = this.#faults;
+    cpu.shadow = false;
+    i32[STATE.budget / 4] = 0;
+    this.#withheld = 0;
+    const record = cpu.code.single();
+    i32[STATE.blockRip / 4] = i32[STATE.rip / 4]!;
+    i32[STATE.blockRip / 4 + 1] = i32[STATE.rip / 4 + 1]!;
+    const stop = record === 0 ? STOP.fault : this.#run(record);
+    if (!this.#finish(stop, record === 0, 0)) return false;
+    if (!trap || this.#faults !== faultsBefore) return true;
+    u32[STATE.dr / 4 + 12] = u32[STATE.dr / 4 + 12]! | 0x4000; // DR6.BS
+    return deliver(cpu, VECTOR.db, {});
+  }
+  #faults = 0;
+
+  /** RIP and the budget as of the record at which a run stopped. @param done instructions of the record that count. */
+  #settle(done: number): void {
+    const { r } = this.cpu;
+    const record = r.i32[STATE.record / 4]!;
+    r.i32[STATE.budget / 4]! -= r.u16[(record + RECORD.count) >> 1]! + done;
+    if (done > 0) return; // the escape set RIP
+    const start = r.u16[(record + RECORD.start) >> 1]!;
+    const low = r.u32[STATE.blockRip / 4]! + start;
+    r.u32[STATE.rip / 4] = low;
+    r.u32[STATE.rip / 4 + 1] = r.u32[STATE.blockRip / 4 + 1]! + (low > 0xffff_ffff && this.cpu.bits64 ? 1 : 0);
+  }
+
+  #finish(stop: number, fetchFault: boolean, budget: number): boolean {
+    const { cpu } = this;
+    const { i32 } = cpu.r;
+    if (!fetchFault && (stop === STOP.fault || stop === STOP.restart)) this.#settle(0);
+    else if (stop === STOP.escaped) this.#settle(1);
+    this.#instructions += budget - i32[STATE.budget / 4]! - this.#withheld;
+    if (stop !== STOP.fault && !fetchFault) return true;
+    this.#faults++;
+    const { vector, error } = cpu.fault;
+    return deliver(cpu, vector, { error });
+  }
+
+  /** Carries an instruction out in TypeScript, from the middle of a run. */
+  #escape(record: number): number {
+    const { cpu } = this;
+    const { u16, u32, u8 } = cpu.r;
+    const handler = u32[(record + RECORD.handler) >> 2]!;
+    let insn = this.#redecoded;
+    const start = u16[(record + RECORD.start) >> 1]!;
+    let run: ReturnType<typeof cpu.code.again>;
+    if (handler === SPECIAL.escape || handler === SPECIAL.straddle)
+      ({ run, insn } = cpu.code.escape(u32[(record + RECORD.imm) >> 2]!));
+    else run = cpu.code.again(start, insn);
+    const rip = cpu.r.u64[STATE.blockRip / 8]! + BigInt(start);
+    const next = rip + BigInt(u8[record + RECORD.length]!);
+    const wrap = cpu.bits64 ? 64 : 32;
+    cpu.r.rip = BigInt.asUintN(wrap, rip);
+    cpu.nextRip = BigInt.asUintN(wrap, next);
+    try {
+      return run(cpu, insn) ?? STOP.next;
+    } catch (thrown) {
+      if (thrown !== cpu.fault) throw thrown;
+      return STOP.fault;
+    }
+  }
+
+  // ---------------------------------------------------------------- state
+
+  /** Power-on and RESET# (SDM vol. 3 table 9-1). */
+  reset(): void {
+    const { cpu } = this;
+    const { r } = cpu;
+    r.u8.fill(0, 0, STATE.bounce);
+    r.setGpr64(GPR.rdx, 0x0f61n); // family, model, stepping
+    r.rip = 0xfff0n;
+    r.flags = 2;
+    for (let n = 0; n < 8; n++) r.setSegment(n, 0, 0n, 0xffff, n === SEGREG.cs ? 0x9b : n === SEGREG.ldtr ? 0x82 : n === SEGREG.tr ? 0x8b : 0x93);
+    r.setSegment(SEGREG.cs, 0xf000, 0xffff_0000n, 0xffff, 0x9b);
+    r.cr0 = 0x6000_0010;
+    r.u32[STATE.gdtr / 4 + 2] = 0xffff;
+    r.u32[STATE.idtr / 4 + 2] = 0xffff;
+    r.u32[STATE.dr / 4 + 12] = 0xffff_0ff0;
+    r.u32[STATE.dr / 4 + 14] = 0x400;
+    r.i32[STATE.mxcsr / 4] = 0x1f80;
+    r.u64[STATE.xcr0 / 8] = 1n;
+    cpu.x87.init();
+    cpu.msrs.reset();
+    cpu.cpl = 0;
+    cpu.halted = false;
+    cpu.shadow = false;
+    cpu.nmiMasked = false;
+    this.#nmi = false;
+    this.#instructions = 0;
+    cpu.updateMode();
+    cpu.code.clear();
+    this.#interrupt();
+  }
+
+  save(): CpuState {
+    const { cpu } = this;
+    const { r } = cpu;
+    const segments = {} as Record<(typeof SEGMENTS)[number], SegmentState>;
+    for (const [n, name] of SEGMENTS.entries())
+      segments[name] = { selector: r.selector(n), base: r.base(n), limit: r.limit(n), rights: r.rights(n) };
+    const fxsave = new Uint8Array(FXSAVE_LAYOUT.size);
+    const image = new DataView(fxsave.buffer);
+    writeFxsave(cpu.x87, image, true);
+    image.setUint32(FXSAVE_LAYOUT.mxcsr, r.u32[STATE.mxcsr / 4]!, true);
+    image.setUint32(FXSAVE_LAYOUT.mxcsrMask, 0xffff, true);
+    fxsave.set(r.u8.slice(STATE.xmm, STATE.xmm + 256), FXSAVE_LAYOUT.xmm);
+    const msrs = new Map(cpu.msrs.values);
+    msrs.set(MSR.tsc, cpu.msrs.tsc);
+    const table = (at: number): { base: bigint; limit: number } => ({ base: r.u64[at / 8]!, limit: r.u32[at / 4 + 2]! });
+    const dr = (n: number): bigint => r.u64[STATE.dr / 8 + n]!;
+    return {
+      gpr: BigUint64Array.from({ length: 16 }, (_, n) => r.gpr64(n)),
+      rip: r.rip,
+      rflags: BigInt(r.flags >>> 0),
+      segments,
+      gdtr: table(STATE.gdtr),
+      idtr: table(STATE.idtr),
+      cr0: BigInt(r.cr0),
+      cr2: r.cr2,
+      cr3: r.cr3,
+      cr4: BigInt(r.cr4),
+      cr8: r.u64[STATE.cr / 8 + 8]!,
+      efer: BigInt(r.efer),
+      xcr0: r.u64[STATE.xcr0 / 8]!,
+      dr: { 0: dr(0), 1: dr(1), 2: dr(2), 3: dr(3), 6: dr(6), 7: dr(7) },
+      msrs,
+      fxsave,
+      halted: cpu.halted,
+      interruptShadow: cpu.shadow,
+      nmiMasked: cpu.nmiMasked,
+      nmiPending: this.#nmi,
+    };
+  }
+
+  restore(state: CpuState): void {
+    const { cpu } = this;
+    const { r } = cpu;
+    for (let n = 0; n < 16; n++) r.setGpr64(n, state.gpr[n]!);
+    r.rip = state.rip;
+    r.flags = Number(state.rflags);
+    for (const [n, name] of SEGMENTS.entries()) {
+      const { selector, base, limit, rights } = state.segments[name];
+      r.setSegment(n, selector, base, limit, rights);
+    }
+    for (const [at, { base, limit }] of [[STATE.gdtr, state.gdtr], [STATE.idtr, state.idtr]] as const) {
+      r.u64[at / 8] = base;
+      r.u32[at / 4 + 2] = limit;
+    }
+    r.cr0 = Number(state.cr0);
+    r.cr2 = state.cr2;
+    r.cr3 = state.cr3;
+    r.cr4 = Number(state.cr4);
+    r.u64[STATE.cr / 8 + 8] = state.cr8;
+    r.efer = Number(state.efer);
+    r.u64[STATE.xcr0 / 8] = state.xcr0;
+    for (const n of [0, 1, 2, 3, 6, 7] as const) r.u64[STATE.dr / 8 + n] = state.dr[n];
+    cpu.msrs.reset();
+    for (const [msr, value] of state.msrs) if (msr !== MSR.tsc) cpu.msrs.set(msr, value);
+    cpu.msrs.tsc = state.msrs.get(MSR.tsc) ?? 0n;
+    const image = new DataView(state.fxsave.buffer, state.fxsave.byteOffset, FXSAVE_LAYOUT.size);
+    readFxsave(cpu.x87, image, true);
+    cpu.setMxcsr(image.getUint32(FXSAVE_LAYOUT.mxcsr, true));
+    r.u8.set(state.fxsave.subarray(FXSAVE_LAYOUT.xmm, FXSAVE_LAYOUT.xmm + 256), STATE.xmm);
+    cpu.halted = state.halted;
+    cpu.shadow = state.interruptShadow;
+    cpu.nmiMasked = state.nmiMasked;
+    this.#nmi = state.nmiPending ?? false;
+    // CPL is the DPL of SS, except in real mode (0) and virtual-8086 mode (3), where SS says so too.
+    cpu.cpl = (r.rights(SEGREG.ss) & RIGHTS.dpl) >> 5;
+    cpu.updateMode();
+    cpu.code.clear();
+    const event = state.delivering;
+    if (event) deliver(cpu, event.vector, { external: event.kind !== 'exception', ...(event.errorCode === undefined ? {} : { error: event.errorCode }) });
+  }
+}
