@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { type DeviceHandle, DeviceInstance, InPin, OutPin, PinScope, Trace } from '@mainboard/core';
-import { FakeClock, testbench } from '@mainboard/testing';
+import { deviceContract, FakeClock, testbench } from '@mainboard/testing';
 import { cyclesAt, timeOfCycle } from './cycles.ts';
 import { i8254 } from './i8254.ts';
 
@@ -957,4 +957,9 @@ describe('model check', () => {
       expect({ run, mode, seen }).toEqual({ run, mode, seen: expected });
     }
   });
+});
+
+describe('device contract', () => {
+  const steps = [0, 500, 1_000, 20_000, 60_000_000];
+  test.each(deviceContract(i8254, { '': { steps } }))('$name', ({ run }) => run());
 });

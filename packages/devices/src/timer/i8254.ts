@@ -1,6 +1,7 @@
 import { defineDevice, inputs, numbers, outputs, registers, u32 } from '@mainboard/core';
 import { cyclesAt, timeOfCycle } from './cycles.ts';
-import { Counter, counterRow, counterTable } from './i8254-counter.ts';
+import { Counter } from './i8254-counter.ts';
+import { counterRow, counterTable } from './i8254-counter-state.ts';
 
 const READ_BACK = { COUNT: 0x20, STATUS: 0x10 } as const;
 

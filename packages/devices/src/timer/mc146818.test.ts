@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { FakeHost, testbench } from '@mainboard/testing';
+import { deviceContract, FakeHost, testbench } from '@mainboard/testing';
 import { CMOS } from './calendar.ts';
 import { mc146818 } from './mc146818.ts';
 
@@ -218,7 +218,7 @@ describe('Reset', () => {
 describe('PC/AT ports 70h and 71h', () => {
   test('bit 7 of the index masks the NMI; it is masked at reset', () => {
     const t = rtc();
-    expect(t.levels()['nmiMask']).toBe(true);
+    expect(t.levels().nmiMask).toBe(true);
     t.read(0x0d);
     t.read(0x8d);
     expect(t.log).toEqual(['nmiMask=0', 'nmiMask=1']);
@@ -587,4 +587,9 @@ describe('state', () => {
     u.clock.advance(7 * SECOND);
     expect(u.time()).toBe('2025-01-01 00:00:00 04');
   });
+});
+
+describe('device contract', () => {
+  const steps = [0, 1_000, 100_000, 30 * MS, SECOND, 90_000 * SECOND];
+  test.each(deviceContract(mc146818, { '': { steps } }))('$name', ({ run }) => run());
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { connect } from '@mainboard/core';
-import { testbench } from '@mainboard/testing';
+import { deviceContract, testbench } from '@mainboard/testing';
 import { timeOfCycle } from './cycles.ts';
 import { i8254 } from './i8254.ts';
 import { portB } from './port-b.ts';
@@ -110,4 +110,8 @@ describe('port 61h', () => {
     pit.clock.advance(1000);
     expect(regs.read(0, 1) & 0x20).toBe(0x20);
   });
+});
+
+describe('device contract', () => {
+  test.each(deviceContract(portB))('$name', ({ run }) => run());
 });
