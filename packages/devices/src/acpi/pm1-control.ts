@@ -12,6 +12,7 @@ export const pm1Control = defineDevice(
   'pm1-control',
   {
     spec: 'ACPI 6.5',
+    description: 'a register that turns the power off',
     pins: { poweroff: output() },
     windows: {
       regs: registers({

@@ -14,6 +14,7 @@ export const debugConsole = defineDevice(
   'debug-console',
   {
     spec: 'Bochs user manual, "port_e9_hack"; QEMU docs/specs, isa-debugcon',
+    description: 'a port that prints what is written to it',
     properties: { present: u32(0xe9, { max: 0xff }).about('what a read gives') },
     backends: { chardev: Chardev },
     windows: { regs: registers({ DATA: { at: 0, size: 1, access: 'rw' } }) },

@@ -8,6 +8,7 @@ export const debugExit = defineDevice(
   'debug-exit',
   {
     spec: 'QEMU docs, isa-debug-exit',
+    description: 'a port that ends the machine with a status',
     backends: { power: PowerControl },
     windows: { regs: registers({ EXIT: { at: 0, size: 4, access: 'wo' } }) },
   },

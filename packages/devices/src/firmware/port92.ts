@@ -14,6 +14,7 @@ export const port92 = defineDevice(
   'port92',
   {
     spec: 'IBM PS/2 Hardware Interface Technical Reference: System Control Port A',
+    description: 'system control port A: fast A20 and reset',
     pins: { a20: output(), reset: output() },
     windows: {
       regs: registers({

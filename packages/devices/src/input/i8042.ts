@@ -53,6 +53,7 @@ export const i8042 = defineDevice(
   'i8042',
   {
     spec: 'IBM PS/2 Hardware Interface Technical Reference: Keyboard and Auxiliary Device Controller',
+    description: 'keyboard controller with a PS/2 keyboard; A20 and system reset',
     pins: { kbdIrq: output(), auxIrq: output(), a20: output(), reset: output() },
     backends: { keyboard: KeyboardInput },
     windows: {

@@ -51,6 +51,7 @@ export const uart16550 = defineDevice(
   'uart16550',
   {
     spec: 'TI TL16C550C (SLLS177)',
+    description: 'serial port with 16-byte FIFOs',
     properties: {
       paced: flag(false).about('send at the programmed baud rate, not at once'),
       handshake: flag(true).about('receive only while the guest listens: RTS asserted or receive interrupts on'),

@@ -1,0 +1,59 @@
+import { bootError } from './errors.ts';
+import { LAYOUT, type Segment, segment } from './layout.ts';
+import type { E820Entry } from './memory-map.ts';
+import { HEADER } from './setup-header.ts';
+
+/** What goes in the zero page besides the kernel's own header. */
+export interface BootParams {
+  /** The kernel's setup header, from 0x1f1 on. */
+  readonly header: Uint8Array;
+  readonly load: number;
+  readonly commandLine: number;
+  readonly map: readonly E820Entry[];
+  readonly initrd?: { readonly address: number; readonly size: number };
+}
+
+// Linux Documentation/arch/x86/zero-page.rst
+const E820_ENTRIES = 0x1e8;
+const E820_TABLE = 0x2d0;
+const E820_ENTRY_SIZE = 20;
+const E820_MAX = 128;
+const SIZE = 4096;
+
+const VIDEO_NORMAL = 0xffff;
+/** A loader without a number of its own. */
+const LOADER_UNDEFINED = 0xff;
+
+/** struct boot_params, the "zero page" (Linux Documentation/arch/x86/zero-page.rst). */
+export function bootParams({ header, load, commandLine, map, initrd }: BootParams): Segment {
+  if (map.length > E820_MAX) {
+    throw bootError(
+      'memory-map-too-long',
+      `the board's memory has ${map.length} separate parts and Linux takes at most ${E820_MAX}; join some of them`,
+    );
+  }
+  const page = new Uint8Array(SIZE);
+  const view = new DataView(page.buffer);
+  page.set(header, HEADER.setup_sects);
+  view.setUint16(HEADER.vid_mode, VIDEO_NORMAL, true);
+  page[HEADER.type_of_loader] = LOADER_UNDEFINED;
+  page[HEADER.ext_loader_type] = 0;
+  view.setUint32(HEADER.code32_start, load, true);
+  view.setUint32(HEADER.cmd_line_ptr, commandLine, true);
+  view.setUint32(HEADER.ramdisk_image, initrd?.address ?? 0, true);
+  view.setUint32(HEADER.ramdisk_size, initrd?.size ?? 0, true);
+  page[E820_ENTRIES] = map.length;
+  map.forEach((e, i) => {
+    const at = E820_TABLE + i * E820_ENTRY_SIZE;
+    setUint64(view, at, e.base);
+    setUint64(view, at + 8, e.size);
+    view.setUint32(at + 16, e.type, true);
+  });
+  return segment(LAYOUT.bootParams, page);
+}
+
+/** Writes a whole number below 2^53 as a little-endian quadword. */
+export function setUint64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+}

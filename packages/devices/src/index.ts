@@ -1,0 +1,18 @@
+export { pm1Control } from './acpi/pm1-control.ts';
+export { debugConsole } from './debug/debug-console.ts';
+export { debugExit } from './debug/debug-exit.ts';
+export { bootFirmware, bootOptions } from './firmware/boot-firmware.ts';
+export { firmwareImage } from './firmware/firmware-image.ts';
+export { bootRom } from './firmware/linux/boot-rom.ts';
+export type { BootErrorReason } from './firmware/linux/errors.ts';
+export { type KernelImages, planKernel } from './firmware/linux/kernel.ts';
+export type { BootPlan, Segment } from './firmware/linux/layout.ts';
+export type { MemoryRange } from './firmware/linux/memory-map.ts';
+export { linuxBoot, memoryRanges } from './firmware/linux-boot.ts';
+export { port92 } from './firmware/port92.ts';
+export { i8042 } from './input/i8042.ts';
+export { i8259 } from './intc/i8259.ts';
+export { uart16550 } from './serial/uart16550.ts';
+export { i8254 } from './timer/i8254.ts';
+export { mc146818 } from './timer/mc146818.ts';
+export { portB } from './timer/port-b.ts';
