@@ -1,0 +1,24 @@
+import { defineMachine, size } from '@mainboard/core';
+import { bootFirmware, bootOptions, debugConsole, debugExit, pm1Control, uart16550 } from '@mainboard/devices';
+
+/** A processor, RAM and ways to talk to the host: for guests that need no PC. Port map: README.md. */
+export const bare = defineMachine(
+  { name: 'bare', description: 'RAM, a serial port without interrupts, debug console and exit' },
+  { memory: size('64M', { min: 2 ** 21, max: 7 * 2 ** 29, align: 4096 }).about('RAM'), ...bootOptions },
+  board => {
+    const { options, memory, ports } = board;
+    const com1 = board.add('com1', uart16550);
+    const debugcon = board.add('debugcon', debugConsole);
+    const exit = board.add('exit', debugExit);
+    const power = board.add('power', pm1Control);
+    const dram = board.ram(options.memory);
+
+    memory.map({ 0: dram.slice(0, 0xa_0000), 1048576: dram.slice(0x10_0000, dram.size) });
+    bootFirmware(board);
+    // biome-ignore format: a port map reads as a table
+    ports.map({
+      1016: com1.regs, 233: debugcon.regs, 1026: debugcon.regs, 244: exit.regs, 1540: power.regs,
+    });
+    board.wire([[power.poweroff, board.poweroff]]);
+  },
+);
