@@ -190,7 +190,7 @@ export const i8259 = defineDevice(
       update,
       inputs: {
         ir(level, n) {
-          // "Edge and Level Triggered Modes": a request that goes low before INTA is gone.
+          // "Edge and Level Triggered Modes": a request that goes low before INTA is gone. (KVM's chip keeps it.)
           state.edges = level ? state.edges | (1 << n) : state.edges & ~(1 << n);
           update();
         },

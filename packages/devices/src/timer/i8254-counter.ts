@@ -297,7 +297,10 @@ export class Counter {
     return this.#bcd ? toBcd(element % 10_000) : element & 0xffff;
   }
 
-  /** "Counter Latch Command": keeps the count for the next read; ignored while a latched count waits. */
+  /**
+   * "Counter Latch Command": keeps the count for the next read; ignored while a latched count waits. The datasheet is
+   * silent on a latch between the two bytes of a read: the low byte comes first again.
+   */
   latchCount(t: number): void {
     const s = this.#s;
     if (s.latch >= 0) return;

@@ -226,7 +226,7 @@ export const mc146818 = defineDevice(
 
     return {
       update,
-      /** RESET pin: "clears the interrupt enables and flags, and leaves time and memory alone". */
+      /** "Reset": the battery keeps time and memory; interrupt enables and flags are cleared. */
       reset() {
         settle(clock.now());
         cmos[CMOS.B]! &= ~(B.PIE | B.AIE | B.UIE | B.SQWE);
