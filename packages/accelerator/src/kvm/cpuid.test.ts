@@ -52,6 +52,22 @@ test('leaf 7: SGX and processor trace are hidden, in subleaf 0', () => {
   expect(shapedLeaf(leaf(7, { index: 1, ebx: ALL })).ebx).toBe(ALL);
 });
 
+test('leaves 7 and 0DH: CET, AMX and FRED are hidden with their XSAVE components', () => {
+  const { ecx, edx } = shapedLeaf(leaf(7, { ecx: ALL, edx: ALL }));
+  expect([has(ecx, 3), has(ecx, 7), has(edx, 20), has(edx, 24), has(edx, 26)]).toEqual([
+    true,
+    false,
+    false,
+    false,
+    true,
+  ]);
+  expect(has(shapedLeaf(leaf(7, { index: 1, eax: ALL })).eax, 17)).toBe(false);
+  expect(shapedLeaf(leaf(0xd, { eax: 0x6_00e7 })).eax).toBe(0xe7);
+  expect(shapedLeaf(leaf(0xd, { index: 1, eax: 0x1f, ecx: 0x1800 }))).toMatchObject({ eax: 0xf, ecx: 0 });
+  expect(shapedLeaf(leaf(0xd, { index: 2, eax: 0x100, ebx: 0x240 })).ebx).toBe(0x240); // AVX
+  expect(shapedLeaf(leaf(0xd, { index: 11, eax: 16, ecx: 1 })).eax).toBe(0); // CET user state
+});
+
 test('leaves 0BH and 1FH: one thread in one core, as far as the maximum goes', () => {
   const shaped = shapeCpuid([leaf(0, { eax: 0xd }), leaf(0xb, { index: 1, ebx: 64 })], { ...board, apicId: 3 });
   expect(

@@ -45,7 +45,15 @@ const HYPERVISOR = bit(31);
 const LEAF_1_EDX_HIDDEN = bit(21) | bit(22) | bit(28) | bit(29) | bit(31); // DS, ACPI, HTT (one processor), TM, PBE
 const APIC = bit(9);
 const LEAF_7_EBX_HIDDEN = bit(2) | bit(12) | bit(15) | bit(25); // SGX, RDT monitoring and allocation, processor trace
-const LEAF_7_ECX_HIDDEN = bit(4) | bit(5) | bit(30); // OSPKE mirrors CR4; WAITPKG; SGX_LC
+const LEAF_7_ECX_HIDDEN = bit(4) | bit(5) | bit(7) | bit(30); // OSPKE mirrors CR4; WAITPKG; CET_SS; SGX_LC
+// UINTR, architectural LBR, CET_IBT and AMX: their state is not part of CpuState.
+const LEAF_7_EDX_HIDDEN = bit(5) | bit(19) | bit(20) | bit(22) | bit(24) | bit(25);
+const LEAF_7_1_EAX_HIDDEN = bit(17) | bit(21); // FRED, AMX-FP16
+/** Components of XSAVE that go with them: 17 and 18 of XCR0, and all of IA32_XSS. */
+const XCR0_AMX = bit(17) | bit(18);
+const XFD = bit(4);
+const isHiddenComponent = (index: number, e: CpuidEntry): boolean =>
+  index >= 2 && (index === 17 || index === 18 || (e.ecx & 1) === 1);
 const AMD_ECX_HIDDEN = bit(1) | bit(2) | bit(3) | bit(10) | bit(12) | bit(23) | bit(24) | bit(28); // CmpLegacy, SVM, ExtApic, IBS, SKINIT, PerfCtr*
 const TOPOLOGY_SMT = 1;
 const TOPOLOGY_CORE = 2;
@@ -92,9 +100,18 @@ const shape = (e: CpuidEntry, { apicId, localApic, tscDeadline }: CpuidSetting):
       e.ebx = e.ecx = e.edx = 0;
       break;
     case 0x7:
+      if (e.index === 1) e.eax = (e.eax & ~LEAF_7_1_EAX_HIDDEN) >>> 0;
       if (e.index !== 0) break;
       e.ebx = (e.ebx & ~LEAF_7_EBX_HIDDEN) >>> 0;
       e.ecx = (e.ecx & ~LEAF_7_ECX_HIDDEN) >>> 0;
+      e.edx = (e.edx & ~LEAF_7_EDX_HIDDEN) >>> 0;
+      break;
+    case 0xd:
+      if (e.index === 0) e.eax = (e.eax & ~XCR0_AMX) >>> 0;
+      else if (e.index === 1) {
+        e.eax = (e.eax & ~XFD) >>> 0;
+        e.ecx = e.edx = 0;
+      } else if (isHiddenComponent(e.index, e)) e.eax = e.ebx = e.ecx = e.edx = 0;
       break;
     case 0x5: // MONITOR
     case 0xa: // performance monitoring

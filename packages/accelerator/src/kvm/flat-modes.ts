@@ -55,7 +55,14 @@ export const writeFlatTables = ({ view }: GuestMemory): void => {
 
 /** @returns `powerOn` changed so that the processor executes at {@link FLAT}.CODE in `mode`, interrupts off, IOPL 3. */
 export const flatState = (powerOn: CpuState, mode: FlatMode): CpuState => {
-  const state = structuredClone(powerOn);
+  const state: CpuState = {
+    ...powerOn,
+    gpr: powerOn.gpr.slice(),
+    segments: { ...powerOn.segments },
+    dr: { ...powerOn.dr },
+    msrs: new Map(powerOn.msrs),
+    fxsave: powerOn.fxsave.slice(),
+  };
   state.rip = BigInt(FLAT.CODE);
   state.gpr[4] = BigInt(FLAT.STACK);
   state.rflags = 0x3002n;

@@ -94,8 +94,10 @@ export class VcpuState {
     this.#writeEvents(state);
   }
 
-  nmiMasked(): boolean {
-    return this.#readEvents().get('nmi.masked') !== 0;
+  /** Whether an NMI waits, and whether it must go on waiting. */
+  nmi(): { pending: boolean; masked: boolean } {
+    const events = this.#readEvents();
+    return { pending: events.get('nmi.pending') !== 0, masked: events.get('nmi.masked') !== 0 };
   }
 
   /** For messages: where the vCPU is, and in which mode. */

@@ -312,6 +312,33 @@ describe('interrupts by the board (SDM vol. 3 §6)', () => {
     expect(m.log).toEqual(['out 30/1 0', 'out 1/1 0']);
   });
 
+  test('§6.7 an NMI that was served does not end a later HLT', () => {
+    const m = machine('real', [CLI, ...out(1), NOP, HLT, ...out(2), HLT]);
+    handler(m, 2);
+    m.bus.onAccess = entry => {
+      if (entry === 'out 1/1 0') m.vcpu.setNmi(true);
+    };
+    expect(m.run()).toBe('halt');
+    expect(m.run()).toBe('halt');
+    expect(m.log).toEqual(['out 1/1 0', 'out 30/1 0']);
+  });
+
+  test('§6.7.1 an NMI within the handler of another waits for its IRET, HLT or not', () => {
+    const m = machine('real', [CLI, HLT]);
+    handler(m, 2);
+    m.bus.poke(0xa000, [...out(0x30), HLT, ...out(0x31), IRET]);
+    m.bus.onAccess = entry => {
+      if (entry !== 'out 30/1 0') return;
+      m.vcpu.setNmi(false);
+      m.vcpu.setNmi(true);
+    };
+    m.vcpu.setNmi(true);
+    expect(m.run()).toBe('halt');
+    expect(m.run()).toBe('halt');
+    expect(m.log).toEqual(['out 30/1 0']);
+    expect(m.vcpu.save()).toMatchObject({ nmiMasked: true, nmiPending: true });
+  });
+
   test('§6.14 into a handler of long mode, from ring 3 over the TSS', () => {
     const m = machine('long-user', SPIN, s => {
       s.rflags |= 0x200n;

@@ -214,8 +214,10 @@ export class KvmVcpu implements Vcpu {
   #wakes(): boolean {
     if (this.#intr && this.#page.interruptFlag) return true;
     if (!this.#nmiArrived) return false;
-    this.#nmiArrived = this.#state.nmiMasked();
-    return !this.#nmiArrived;
+    // It may have been served long ago, or wait for the IRET of the one before.
+    const nmi = this.#state.nmi();
+    this.#nmiArrived = nmi.pending;
+    return nmi.pending && !nmi.masked;
   }
 
   /**
