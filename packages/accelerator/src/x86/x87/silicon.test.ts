@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import type { X87Cpu } from './cpu.ts';
 import { readFloat80, readState, writeFloat80, writeState } from './environment.ts';
-import { Float80 } from './float80.ts';
+import { Float80, KIND, kind } from './float80.ts';
 import { type X87Instruction, x87Instruction } from './instructions.ts';
 import { X87, X87_LAYOUT } from './state.ts';
 import { FSW } from './status.ts';
@@ -36,7 +36,7 @@ int main(void) {
     memcpy(r.state, saved, sizeof saved);
     r.eflags = flags;
     r.ax = ax;
-    fwrite(&r, sizeof r, 1, stdout);
+    if (fwrite(&r, sizeof r, 1, stdout) != 1) return 1;
   }
   return 0;
 }
@@ -45,22 +45,27 @@ const RECORD = { memory: 108, eflags: 220, code: 224, ax: 232, size: 236 } as co
 /** ModRM of a memory operand at [rdx]. */
 const AT_RDX = 0x02;
 
-const directory = mkdtempSync(join(tmpdir(), 'x87-'));
-const oracle = join(directory, 'oracle');
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
-
-/** @returns why there is no oracle, or undefined. */
-function build(): string | undefined {
-  if (process.arch !== 'x64' || process.platform !== 'linux') return 'needs Linux on x86-64';
-  writeFileSync(`${oracle}.c`, PROGRAM);
+/** Builds the program. @returns its directory, or why there is none. */
+function build(): { directory: string } | { missing: string } {
+  if (process.arch !== 'x64' || process.platform !== 'linux') return { missing: 'needs Linux on x86-64' };
+  const directory = mkdtempSync(join(tmpdir(), 'x87-'));
+  const source = join(directory, 'oracle.c');
+  writeFileSync(source, PROGRAM);
   try {
-    execFileSync('cc', ['-O1', '-mno-red-zone', '-o', oracle, `${oracle}.c`], { stdio: 'ignore' });
-    return undefined;
+    execFileSync('cc', ['-O1', '-mno-red-zone', '-o', join(directory, 'oracle'), source], { stdio: 'ignore' });
+    return { directory };
   } catch {
-    return 'needs a C compiler (cc)';
+    // At once: hooks do not run when every test is skipped.
+    rmSync(directory, { recursive: true });
+    return { missing: 'needs a C compiler (cc)' };
   }
 }
-const missing = build();
+const built = build();
+const missing = 'missing' in built ? built.missing : undefined;
+const oracle = 'directory' in built ? join(built.directory, 'oracle') : '';
+afterAll(() => {
+  if ('directory' in built) rmSync(built.directory, { recursive: true });
+});
 
 /** A generator of 32-bit numbers (xorshift), so that every run sees the same cases. */
 class Random {
@@ -213,6 +218,7 @@ function fillOperand(record: DataView, random: Random, operands: string): void {
   else if (operands.includes('byte')) {
     const image = new DataView(new ArrayBuffer(RECORD.size));
     fill(image, random);
+    // As a 16-bit image its words come out differently: unmasked and pending exceptions among them, and all encodings.
     for (let n = 0; n < 108; n++) record.setUint8(at + n, image.getUint8(n));
   } else if (operands.endsWith('int') && random.below(3) === 0) {
     record.setInt32(at, random.below(3) - 1, true);
@@ -230,7 +236,7 @@ function fillOperand(record: DataView, random: Random, operands: string): void {
 }
 
 /** Runs the instruction of a record on the software FPU; the record then holds the state after it. */
-function simulate(record: DataView, fpu: X87, { execute }: X87Instruction, i: number): void {
+function simulate(record: DataView, fpu: X87, { instruction, narrow }: Form, i: number): void {
   const operand = new DataView(record.buffer, record.byteOffset + RECORD.memory, 112);
   const scratch = new DataView(new ArrayBuffer(128));
   const copy = (from: DataView, to: DataView, size: number) => {
@@ -248,10 +254,10 @@ function simulate(record: DataView, fpu: X87, { execute }: X87Instruction, i: nu
       record.setUint32(RECORD.eflags, v, true);
     },
     setAx: v => record.setUint32(RECORD.ax, v, true),
-    environment: 'protected32',
+    environment: narrow ? 'protected16' : 'protected32',
   };
   readState(fpu, record, 'protected32');
-  execute(fpu, cpu, i);
+  instruction.execute(fpu, cpu, i);
   writeState(fpu, record, 'protected32');
 }
 
@@ -285,75 +291,106 @@ function ulps(a: Float80, b: Float80): bigint {
 const TRANSCENDENTAL = new Set(['f2xm1', 'fyl2x', 'fyl2xp1', 'fptan', 'fpatan', 'fsin', 'fcos', 'fsincos']);
 /** Per form; `X87_CASES` in the environment asks for more. All forms have passed 15,000. */
 const CASES = Number(process.env.X87_CASES ?? 400);
+/** Differences to print per form. */
+const SHOWN = 3;
 
-function differences(instruction: X87Instruction, first: number, modrm: number, cases: number): string[] {
+/** One form of an instruction, and the bytes that encode it. */
+interface Form {
+  readonly instruction: X87Instruction;
+  readonly first: number;
+  readonly modrm: number;
+  /** With a 66 prefix: FLDENV and its kin use the 16-bit layout. */
+  readonly narrow: boolean;
+}
+const viewOf = (records: Uint8Array, n: number): DataView =>
+  new DataView(records.buffer, records.byteOffset + n * RECORD.size, RECORD.size);
+
+/** Makes the states to start from. @returns the register operands. */
+function prepare({ instruction, first, modrm, narrow }: Form, records: Uint8Array): number[] {
   const random = new Random(first * 65536 + modrm * 256 + 12345);
-  const records = new Uint8Array(RECORD.size * cases);
-  const view = (n: number, of: Uint8Array) => new DataView(of.buffer, of.byteOffset + n * RECORD.size, RECORD.size);
   const registers: number[] = [];
-  for (let n = 0; n < cases; n++) {
-    const record = view(n, records);
+  for (let n = 0; n < CASES; n++) {
+    const record = viewOf(records, n);
     fill(record, random);
     fillOperand(record, random, instruction.operands);
     const i = modrm >= 0xc0 && instruction.operands.includes('(i)') ? random.below(8) : modrm & 7;
     registers.push(i);
     const byte = modrm < 0xc0 ? modrm : (modrm & 0xf8) | i;
-    [first, byte, 0xc3].forEach((b, at) => {
+    const code = narrow ? [0x66, first, byte, 0xc3] : [first, byte, 0xc3];
+    code.forEach((b, at) => {
       record.setUint8(RECORD.code + at, b);
     });
   }
+  return registers;
+}
+
+/** Clears the pointers, which are another program's, in the state and in an environment in memory. */
+function dropPointers(record: DataView, { instruction, narrow }: Form): void {
+  const clear = (from: number, to: number) => {
+    for (let at = from; at < to; at++) record.setUint8(at, 0);
+  };
+  clear(12, 28);
+  if (!instruction.operands.endsWith('8byte')) return;
+  if (narrow) clear(RECORD.memory + 6, RECORD.memory + 14);
+  else clear(RECORD.memory + 12, RECORD.memory + 28);
+}
+
+/** Takes silicon's value for a finite result that is within one unit of it, and its C1 for one that it rounded. */
+function forgive(record: DataView, silicon: DataView): void {
+  if ((silicon.getUint16(4, true) & FSW.PE) === 0) return;
+  const a = new Float80();
+  const b = new Float80();
+  for (let at = 28; at <= 38; at += 10) {
+    readFloat80(record, at, a);
+    readFloat80(silicon, at, b);
+    if (ulps(a, b) <= 1n && kind(b) <= KIND.denormal) writeFloat80(record, at, b);
+  }
+  const c1 = silicon.getUint16(4, true) & FSW.C1;
+  record.setUint16(4, (record.getUint16(4, true) & ~FSW.C1) | c1, true);
+}
+
+/** Runs a form here and there. @returns a description of every case that differs. */
+function differences(form: Form): string[] {
+  const records = new Uint8Array(RECORD.size * CASES);
+  const registers = prepare(form, records);
   const expected = new Uint8Array(execFileSync(oracle, { input: records, maxBuffer: 1 << 28 }));
   const fpu = new X87(new DataView(new ArrayBuffer(X87_LAYOUT.size)), 0);
   const found: string[] = [];
-  for (let n = 0; n < cases; n++) {
-    const record = view(n, records);
+  registers.forEach((i, n) => {
+    const record = viewOf(records, n);
+    const silicon = viewOf(expected, n);
     const before = show(record);
-    simulate(record, fpu, instruction, registers[n]!);
-    const silicon = view(n, expected);
-    for (let at = 12; at < 28; at++) {
-      record.setUint8(at, 0);
-      silicon.setUint8(at, 0);
+    simulate(record, fpu, form, i);
+    for (const side of [record, silicon]) dropPointers(side, form);
+    if (TRANSCENDENTAL.has(form.instruction.mnemonic)) forgive(record, silicon);
+    if (hex(record, 0, RECORD.size) !== hex(silicon, 0, RECORD.size)) {
+      found.push(`#${n} i=${i}\n before  ${before}\n silicon ${show(silicon)}\n here    ${show(record)}`);
     }
-    if (instruction.operands.includes('28') || instruction.operands.includes('108'))
-      for (let at = 12; at < 28; at++) {
-        record.setUint8(RECORD.memory + at, 0);
-        silicon.setUint8(RECORD.memory + at, 0);
-      }
-    if (TRANSCENDENTAL.has(instruction.mnemonic)) {
-      const a = new Float80();
-      const b = new Float80();
-      const inexact = (silicon.getUint16(4, true) & 0x20) !== 0;
-      for (let st = 0; st < 2; st++) {
-        readFloat80(record, 28 + 10 * st, a);
-        readFloat80(silicon, 28 + 10 * st, b);
-        if (ulps(a, b) <= 1n && inexact) writeFloat80(record, 28 + 10 * st, b);
-      }
-      if (inexact) {
-        record.setUint16(4, (record.getUint16(4, true) & ~0x200) | (silicon.getUint16(4, true) & 0x200), true);
-      }
-    }
-    const mine = hex(record, 0, RECORD.size);
-    if (mine !== hex(silicon, 0, RECORD.size)) {
-      found.push(`#${n} i=${registers[n]}\n before  ${before}\n silicon ${show(silicon)}\n here    ${show(record)}`);
-    }
-  }
+  });
   return found;
 }
 
-describe(`the processor as the oracle${missing === undefined ? '' : ` (${missing})`}`, () => {
+/** Every form once, those with an environment in memory twice. */
+function* forms(): Generator<Form> {
   for (let first = 0xd8; first <= 0xdf; first++) {
     for (let modrm = AT_RDX; modrm < 0x100; modrm += modrm < 0xc0 ? 8 : 1) {
-      if (modrm >= 0x40 && modrm < 0xc0) modrm = 0xc0;
+      if (modrm === AT_RDX + 0x40) modrm = 0xc0;
       const instruction = x87Instruction(first, modrm);
       if (instruction === undefined) continue;
       if (modrm > 0xc0 && x87Instruction(first, modrm - 1) === instruction) continue;
-      const name = `${first.toString(16)} ${modrm.toString(16)} ${instruction.mnemonic} ${instruction.operands}`;
-      (missing === undefined ? test : test.skip)(name, () => {
-        const found = differences(instruction, first, modrm, CASES);
-        expect(`${found.length} differ\n${found.slice(0, Number(process.env.X87_SHOW ?? 2)).join('\n')}`).toBe(
-          '0 differ\n',
-        );
-      });
+      yield { instruction, first, modrm, narrow: false };
+      if (instruction.operands.endsWith('8byte')) yield { instruction, first, modrm, narrow: true };
     }
+  }
+}
+
+describe(`the processor as the oracle${missing === undefined ? '' : ` (${missing})`}`, () => {
+  for (const form of forms()) {
+    const { instruction, first, modrm, narrow } = form;
+    const code = `${narrow ? '66 ' : ''}${first.toString(16)} ${modrm.toString(16).padStart(2, '0')}`;
+    (missing === undefined ? test : test.skip)(`${code} ${instruction.mnemonic} ${instruction.operands}`, () => {
+      const found = differences(form);
+      expect([`${found.length} differ`, ...found.slice(0, SHOWN)].join('\n')).toBe('0 differ');
+    });
   }
 });

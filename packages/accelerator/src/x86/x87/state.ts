@@ -34,6 +34,7 @@ const PRECISIONS = [24, 64, 53, 64] as const;
 /** The x87 FPU's registers (SDM vol. 1 §8.1) in somebody's memory, and the stack discipline over them. */
 export class X87 {
   readonly context: Context = new Context();
+  /** Replaced by the owner when the memory behind it moves. */
   view: DataView;
   readonly base: number;
 
@@ -49,7 +50,7 @@ export class X87 {
   /** Bit 6 reads as one, whatever is written. */
   set control(value: number) {
     this.view.setUint16(this.base + X87_LAYOUT.control, (value & 0x1f3f) | 0x40, true);
-    this.status = this.status;
+    this.status = this.status; // exceptions that were masked may be pending now, and the other way round
   }
 
   get status(): number {
