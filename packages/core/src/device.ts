@@ -40,6 +40,11 @@ type PinTable<S> = {
 };
 type KeysOfKind<T, Kind> = { [K in keyof T]: T[K] extends { readonly kind: Kind } ? K : never }[keyof T];
 
+/** An answer for some of the names; where there is no name, there is nothing to answer. */
+type Answers<K extends PropertyKey, A> = [K] extends [never]
+  ? Readonly<Record<string, never>>
+  : { readonly [P in K]?: A };
+
 /** What a behaviour works with. */
 export interface DeviceContext<S extends DeviceSpec> {
   /** Role on the board: `com1`. */
@@ -65,11 +70,11 @@ export interface DeviceBehaviour<S extends DeviceSpec> {
   /** Derives every output and timer from registers, state and input levels. Called after reset and restore too. */
   update?(): void;
   /** Called when the level of an input changed while the machine lives; not for changes by reset and restore. */
-  inputs?: { readonly [K in KeysOfKind<Of<S, 'pins'>, 'in'>]?: (level: boolean, index: number) => void };
+  inputs?: Answers<KeysOfKind<Of<S, 'pins'>, 'in'>, (level: boolean, index: number) => void>;
   /** The answer to an interrupt-acknowledge cycle: a vector, 0–255. */
-  vectors?: { readonly [K in KeysOfKind<Of<S, 'pins'>, 'vector-source'>]?: (index: number) => number };
-  registers?: { readonly [R in keyof RegistersOf<S>]?: RegisterBehaviour };
-  windows?: { readonly [W in KeysOfKind<Of<S, 'windows'>, 'handlers'>]?: HandlerBehaviour };
+  vectors?: Answers<KeysOfKind<Of<S, 'pins'>, 'vector-source'>, (index: number) => number>;
+  registers?: Answers<keyof RegistersOf<S>, RegisterBehaviour>;
+  windows?: Answers<KeysOfKind<Of<S, 'windows'>, 'handlers'>, HandlerBehaviour>;
   /** What a reset does beyond the declared values (a loader fills guest memory); `update()` follows. */
   reset?(): void;
   /** Runs before registers and state are saved: fetches what lives elsewhere, in the kernel say. */

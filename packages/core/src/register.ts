@@ -90,7 +90,7 @@ export class RegisterFile {
       const inPlace = (ones << shift) >>> 0;
       Object.defineProperty(accessor, field, {
         enumerable: true,
-        get: width === 1 ? () => (values[index]! & inPlace) !== 0 : () => (values[index]! >>> shift) & ones,
+        get: width === 1 ? () => (values[index]! & inPlace) !== 0 : () => ((values[index]! >>> shift) & ones) >>> 0,
         set: (value: number | boolean) => {
           values[index] = (values[index]! & ~inPlace) | ((Number(value) << shift) & inPlace);
         },
