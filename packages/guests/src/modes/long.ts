@@ -1,0 +1,764 @@
+import {
+  al,
+  ax,
+  bl,
+  byte,
+  cl,
+  cr0,
+  cr3,
+  cs,
+  cx,
+  distance,
+  dr6,
+  ds,
+  dword,
+  dx,
+  eax,
+  ebp,
+  ebx,
+  ecx,
+  edi,
+  edx,
+  es,
+  esp,
+  far,
+  fs,
+  gs,
+  m,
+  oword,
+  qword,
+  r8,
+  r8d,
+  r9,
+  r10,
+  r11,
+  r12d,
+  r15,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  rsp,
+  ss,
+  word,
+} from '../assembler/index.ts';
+import { EFLAGS } from './flags.ts';
+import type { Check, Context } from './harness.ts';
+import { HOLE, RAM, SEL, V } from './layout.ts';
+import { HIGH, LARGE, PAGE, TABLE, TEST } from './tables.ts';
+import { timerChecks } from './timer.ts';
+
+const { P, W, U, A, D, NX } = PAGE;
+const MSR = {
+  EFER: 0xc000_0080,
+  STAR: 0xc000_0081,
+  LSTAR: 0xc000_0082,
+  FMASK: 0xc000_0084,
+  FS_BASE: 0xc000_0100,
+  GS_BASE: 0xc000_0101,
+  KERNEL_GS_BASE: 0xc000_0102,
+} as const;
+
+const page = (i: number) => TEST + i * 0x1000;
+const frame = (i: number) => RAM.pages + i * 0x1000;
+
+function map({ a }: Context, i: number, bits: number, nx = false): void {
+  a.mov(dword(TABLE.paeTestPt + i * 8), bits & P ? frame(i) | bits : 0);
+  a.mov(dword(TABLE.paeTestPt + i * 8 + 4), nx ? NX >> 32n : 0);
+  a.invlpg(m(page(i)));
+}
+
+/** Goes to `label` at ring 3, in 64-bit mode or compatibility mode. */
+function toRing3({ a }: Context, label: string, selector: number = SEL.userCode64, flags = 0): void {
+  a.push(SEL.userData);
+  a.push(RAM.userStack);
+  a.push(flags | 2);
+  a.push(selector);
+  a.push(label);
+  a.iretq();
+}
+
+function trapsInRing3(c: Context, vector: number, error: number, body: () => void, flags = 0): void {
+  c.traps({ vector, error }, () => {
+    const user = c.a.fresh('user');
+    toRing3(c, user, SEL.userCode64, flags);
+    c.a.label(user);
+    body();
+    return user;
+  });
+}
+
+/** Clobbers eax, ecx, edx. */
+function writeMsr({ a }: Context, msr: number, value: number | bigint | string): void {
+  a.mov(ecx, msr);
+  if (typeof value === 'string') {
+    a.mov(eax, value);
+    a.xor(edx, edx);
+  } else {
+    a.mov(eax, BigInt(value) & 0xffff_ffffn);
+    a.mov(edx, BigInt(value) >> 32n);
+  }
+  a.wrmsr();
+}
+
+function wide(c: Context, operand: typeof rax, value: bigint): void {
+  c.a.mov(r15, value);
+  c.equal(operand, r15);
+}
+
+/** Checks in 64-bit mode at ring 0, with 4-level paging. */
+export const LONG_CHECKS: readonly Check[] = [
+  {
+    name: 'EFER and control registers',
+    emit(c) {
+      const { a } = c;
+      a.mov(ecx, MSR.EFER);
+      a.rdmsr();
+      a.and(eax, 0xd01);
+      c.equal(eax, 0xd01); // SCE, LME, LMA, NXE
+      a.mov(rax, cr0);
+      a.and(eax, 0x8000_0001);
+      c.equal(eax, 0x8000_0001);
+      a.mov(rax, cr3);
+      c.equal(rax, TABLE.pml4);
+    },
+  },
+  { name: '64-bit arithmetic', emit: arithmetic },
+  {
+    name: 'writes to 32-bit registers clear the upper half',
+    emit(c) {
+      const { a } = c;
+      a.mov(rbx, -1);
+      a.mov(ebx, ebx);
+      wide(c, rbx, 0xffff_ffffn);
+      a.mov(rcx, -1);
+      a.mov(cx, 0);
+      wide(c, rcx, 0xffff_ffff_ffff_0000n);
+      a.mov(rdx, -1);
+      a.xor(eax, eax);
+      a.cmp(eax, 1);
+      a.cmove(edx, eax); // not taken: cleared all the same
+      wide(c, rdx, 0xffff_ffffn);
+    },
+  },
+  {
+    name: 'page faults and CR2 of 64 bits',
+    emit(c) {
+      const { a } = c;
+      map(c, 0, 0);
+      map(c, 2, P);
+      map(c, 1, P | W);
+      c.traps({ vector: 14, error: 0, cr2: page(0) + 8 }, () => a.mov(rcx, qword(page(0) + 8)));
+      c.traps({ vector: 14, error: 2, cr2: page(0) }, () => a.mov(qword(page(0)), rcx));
+      a.mov(rax, cr0);
+      a.or(eax, 1 << 16);
+      a.mov(cr0, rax);
+      c.traps({ vector: 14, error: 3, cr2: page(2) }, () => a.mov(qword(page(2)), rcx));
+      a.mov(rbx, HIGH + BigInt(page(0)) + 0x10n);
+      c.traps({ vector: 14, error: 0, cr2: HIGH + BigInt(page(0)) + 0x10n }, () => a.mov(al, byte(rbx)));
+      a.mov(rbx, 0x7fff_ffff_f000n);
+      c.traps({ vector: 14, error: 2, cr2: 0x7fff_ffff_f000n }, () => a.mov(byte(rbx), al));
+      trapsInRing3(c, 14, 5, () => a.mov(rcx, qword(page(1))));
+      a.mov(rax, cr0);
+      a.and(eax, ~(1 << 16));
+      a.mov(cr0, rax);
+    },
+  },
+  {
+    name: 'the same page at the top of the address space, and by a large page',
+    emit(c) {
+      const { a } = c;
+      a.mov(rbx, HIGH + BigInt(frame(3)));
+      a.mov(qword(rbx), 0x1234_5678);
+      c.equal(qword(frame(3)), 0x1234_5678);
+      c.equal(qword(LARGE + frame(3)), 0x1234_5678);
+      map(c, 5, P | W | U);
+      a.mov(al, byte(page(5)));
+      c.equal(dword(TABLE.paeTestPt + 5 * 8), frame(5) | P | W | U | A);
+      a.mov(byte(page(5)), al);
+      c.equal(dword(TABLE.paeTestPt + 5 * 8), frame(5) | P | W | U | A | D);
+    },
+  },
+  {
+    name: 'no-execute',
+    emit(c) {
+      const { a } = c;
+      a.mov(byte(frame(10)), 0xc3); // RET
+      map(c, 10, P | W | U);
+      a.mov(ebx, page(10));
+      a.call(rbx);
+      map(c, 10, P | W | U, true);
+      c.traps({ vector: 14, error: 0x11, cr2: page(10) }, () => {
+        a.call(rbx);
+        return page(10);
+      });
+      c.traps({ vector: 14, error: 0x15, cr2: page(10) }, () => {
+        const user = a.fresh('user');
+        toRing3(c, user);
+        a.label(user);
+        a.jmp(rbx);
+        return page(10);
+      });
+    },
+  },
+  {
+    name: 'addresses that are not canonical',
+    emit(c) {
+      const { a } = c;
+      a.mov(rbx, 0x8000_0000_0000n);
+      c.traps({ vector: 13 }, () => a.mov(al, byte(rbx)));
+      a.mov(rbx, 0xffff_7fff_ffff_fff8n);
+      c.traps({ vector: 13 }, () => a.mov(qword(rbx), rax));
+      a.mov(rbx, 0x7fff_ffff_fffcn);
+      c.traps({ vector: 13 }, () => a.mov(rax, qword(rbx, 4)));
+    },
+  },
+  {
+    name: 'stack addresses that are not canonical',
+    emit(c) {
+      const { a } = c;
+      a.mov(rbp, 0x8000_0000_0000n);
+      c.traps({ vector: 12 }, () => a.mov(al, byte(rbp)));
+    },
+  },
+  {
+    name: 'ring 3 by IRETQ, the stack of the TSS',
+    emit(c) {
+      const { a } = c;
+      c.traps({ vector: 13 }, () => {
+        toRing3(c, 'long user', SEL.userCode64, EFLAGS.IF);
+        a.label('long user');
+        a.mov(ax, cs);
+        a.movzx(ebx, ax);
+        a.mov(r8, rsp);
+        a.mov(r9, -1);
+        a.label('long user cli');
+        a.cli();
+        return 'long user cli';
+      });
+      c.equal(dword(V.trapCs), SEL.userCode64);
+      c.equal(dword(V.trapSp), RAM.userStack);
+      c.equal(ebx, SEL.userCode64);
+      c.equal(r8, RAM.userStack);
+      c.equal(r9, -1);
+    },
+  },
+  {
+    name: 'privileged instructions at ring 3',
+    emit(c) {
+      const { a } = c;
+      trapsInRing3(c, 13, 0, () => a.hlt());
+      trapsInRing3(c, 13, 0, () => a.mov(rax, cr0));
+      trapsInRing3(c, 13, 0, () => a.wrmsr());
+      trapsInRing3(c, 13, 0, () => a.swapgs());
+      trapsInRing3(c, 13, 0, () => a.sysretq());
+      trapsInRing3(c, 13, 0, () => a.in(al, 0x21));
+      trapsInRing3(c, 0, 0, () => a.div(byte('long zero')));
+      trapsInRing3(c, 6, 0, () => a.ud2());
+      a.jmp('long zero end');
+      a.label('long zero');
+      a.db(0);
+      a.label('long zero end');
+    },
+  },
+  {
+    name: 'ports at ring 3 with IOPL 3',
+    emit(c) {
+      const { a } = c;
+      c.traps({ vector: 6 }, () => {
+        toRing3(c, 'long iopl', SEL.userCode64, EFLAGS.IOPL3);
+        a.label('long iopl');
+        a.mov(dx, 0x3ff);
+        a.mov(al, 0x2d);
+        a.out(dx, al);
+        a.xor(eax, eax);
+        a.in(al, dx);
+        a.mov(ebx, eax);
+        a.label('long iopl end');
+        a.ud2();
+        return 'long iopl end';
+      });
+      c.equal(ebx, 0x2d);
+    },
+  },
+  {
+    name: 'SYSCALL and SYSRET',
+    emit(c) {
+      const { a } = c;
+      writeMsr(c, MSR.STAR, (BigInt(SEL.userCode32) << 48n) | (BigInt(SEL.code64) << 32n));
+      writeMsr(c, MSR.LSTAR, 'syscall entry');
+      writeMsr(c, MSR.FMASK, EFLAGS.CF | EFLAGS.IF | EFLAGS.DF);
+      c.traps({ vector: 6 }, () => {
+        toRing3(c, 'syscall user', SEL.userCode64, EFLAGS.IF);
+        a.label('syscall user');
+        a.stc();
+        a.syscall();
+        a.label('syscall back');
+        a.setc(bl);
+        a.movzx(ebp, bl);
+        a.mov(ax, cs);
+        a.movzx(r8d, ax);
+        a.mov(ax, ss);
+        a.shl(eax, 16);
+        a.or(r8d, eax);
+        a.label('syscall end');
+        a.ud2();
+        a.label('syscall entry');
+        a.pushfq(); // SYSCALL leaves the stack to the kernel
+        a.pop(r9);
+        a.mov(ax, cs);
+        a.movzx(r12d, ax);
+        a.mov(r10, rcx);
+        a.mov(rdi, r11);
+        a.sysretq();
+        return 'syscall end';
+      });
+      a.and(r9, EFLAGS.CF | EFLAGS.IF);
+      c.equal(r9, 0);
+      c.equal(r12d, SEL.code64);
+      c.equal(r10, 'syscall back');
+      a.and(rdi, EFLAGS.CF | EFLAGS.IF);
+      c.equal(rdi, EFLAGS.CF | EFLAGS.IF);
+      a.and(r8d, 0xffff_ffff);
+      c.equal(r8d, (SEL.userData << 16) | SEL.userCode64);
+      c.equal(ebp, 1); // CF is as it was before SYSCALL
+      a.mov(eax, dword(V.trapFlags));
+      a.and(eax, EFLAGS.IF);
+      c.equal(eax, EFLAGS.IF);
+    },
+  },
+  {
+    name: 'compatibility mode at ring 3',
+    emit(c) {
+      const { a } = c;
+      c.traps({ vector: 6 }, () => {
+        toRing3(c, 'compat user', SEL.userCode32);
+        a.bits(32);
+        a.label('compat user');
+        a.mov(ebx, -1);
+        a.inc(ebx);
+        a.dec(ecx); // 49h: a REX prefix in 64-bit mode
+        a.mov(ax, cs);
+        a.push(eax);
+        a.pop(edi);
+        a.label('compat user end');
+        a.ud2();
+        a.bits(64);
+        return 'compat user end';
+      });
+      c.equal(ebx, 0);
+      a.and(edi, 0xffff);
+      c.equal(edi, SEL.userCode32);
+      c.equal(dword(V.trapCs), SEL.userCode32);
+    },
+  },
+  {
+    name: 'compatibility mode at ring 0 by far return and far jump',
+    emit(c) {
+      const { a } = c;
+      a.push(SEL.code32);
+      a.push('compat ring 0');
+      a.exact('Retfq');
+      a.bits(32);
+      a.label('compat ring 0');
+      a.mov(ebx, 1);
+      a.dec(ebx);
+      a.mov(ecx, esp);
+      a.push(0x55);
+      a.pop(edx);
+      a.jmp(far(SEL.code64, 'compat end'));
+      a.bits(64);
+      a.label('compat end');
+      c.equal(ebx, 0);
+      c.equal(edx, 0x55);
+      c.equal(rcx, rsp);
+      // An indirect far jump with a 32-bit offset.
+      a.mov(dword(RAM.scratch), 'compat far');
+      a.mov(word(RAM.scratch + 4), SEL.code64);
+      a.exact('Jmp_m1632', m(RAM.scratch));
+      c.fail();
+      a.label('compat far');
+    },
+  },
+  {
+    name: 'software interrupt at ring 0',
+    emit(c) {
+      const { a } = c;
+      c.gate(0x40, 'long int 40');
+      a.mov(rcx, rsp);
+      a.and(rsp, -16);
+      a.sub(rsp, 8);
+      a.mov(rdi, rsp);
+      a.xor(ebx, ebx);
+      a.sti();
+      a.int(0x40);
+      a.label('long int 40 back');
+      a.cli();
+      c.equal(ebx, 1);
+      c.equal(rsp, rdi);
+      a.mov(rsp, rcx);
+      a.jmp('long int 40 end');
+      a.label('long int 40');
+      a.inc(ebx);
+      c.flags(EFLAGS.IF, 0);
+      c.equal(qword(rsp), 'long int 40 back');
+      c.equal(qword(rsp, 24), rdi);
+      // The processor aligns the stack before it pushes five words.
+      a.lea(rax, m(rsp, 5 * 8 + 8));
+      c.equal(rax, rdi);
+      a.iretq();
+      a.label('long int 40 end');
+      const after = a.fresh('after');
+      c.traps({ vector: 3 }, () => {
+        a.int3();
+        a.label(after);
+        return after;
+      });
+    },
+  },
+  {
+    name: 'software interrupt from ring 3',
+    emit(c) {
+      const { a } = c;
+      c.gate(0x81, 'long int 81', 3);
+      c.traps({ vector: 6 }, () => {
+        toRing3(c, 'long gate user');
+        a.label('long gate user');
+        a.int(0x81);
+        a.label('long gate end');
+        a.ud2();
+        a.label('long int 81');
+        a.mov(rbx, rsp);
+        a.mov(rcx, qword(rsp, 24));
+        a.iretq();
+        return 'long gate end';
+      });
+      c.equal(rbx, RAM.ring0Stack - 40);
+      c.equal(rcx, RAM.userStack);
+    },
+  },
+  {
+    name: 'gates that ring 3 may not use',
+    emit(c) {
+      trapsInRing3(c, 13, 0x20 * 8 + 2, () => c.a.int(0x20));
+      trapsInRing3(c, 13, 0xd * 8 + 2, () => c.a.int(0xd));
+    },
+  },
+  {
+    name: 'interrupt stack table',
+    emit(c) {
+      const { a } = c;
+      c.gate(6, 'long ist', 0, 1);
+      a.mov(rcx, rsp);
+      a.xor(ebx, ebx);
+      a.ud2();
+      a.label('long ist back');
+      c.restoreGate(6);
+      c.equal(rbx, RAM.istStack - 40);
+      c.equal(rsp, rcx);
+      a.jmp('long ist end');
+      a.label('long ist');
+      a.mov(rbx, rsp);
+      a.mov(qword(rsp), 'long ist back');
+      a.iretq();
+      a.label('long ist end');
+    },
+  },
+  {
+    name: 'FS, GS and SWAPGS',
+    emit(c) {
+      const { a } = c;
+      writeMsr(c, MSR.FS_BASE, RAM.scratch);
+      writeMsr(c, MSR.GS_BASE, HIGH + BigInt(RAM.scratch) + 0x40n);
+      writeMsr(c, MSR.KERNEL_GS_BASE, RAM.scratch + 0x80);
+      a.mov(qword(RAM.scratch + 8), 0x11);
+      a.mov(qword(RAM.scratch + 0x48), 0x22);
+      a.mov(qword(RAM.scratch + 0x88), 0x33);
+      a.mov(ebx, 8);
+      c.equal(qword(fs, rbx), 0x11);
+      c.equal(qword(gs, rbx), 0x22);
+      a.swapgs();
+      c.equal(qword(gs, rbx), 0x33);
+      a.swapgs();
+      c.equal(qword(gs, rbx), 0x22);
+      a.mov(ecx, MSR.GS_BASE);
+      a.rdmsr();
+      c.equal(edx, Number(HIGH >> 32n));
+      c.equal(eax, Number(HIGH & 0xffff_ffffn) + RAM.scratch + 0x40);
+      // The bases of DS and ES do not count.
+      a.mov(cx, SEL.code16 + 8);
+      a.mov(ds, cx);
+      a.mov(es, cx);
+      c.equal(qword(RAM.scratch + 8), 0x11);
+      a.mov(cx, SEL.data);
+      for (const register of [ds, es, fs, gs]) a.mov(register, cx);
+      c.equal(qword(fs, RAM.scratch + 8), 0x11); // a load gives the base of the descriptor
+    },
+  },
+  {
+    name: 'string instructions',
+    emit(c) {
+      const { a } = c;
+      a.mov(rdi, RAM.scratch);
+      a.mov(rax, 0x0807_0605_0403_0201n);
+      a.mov(ecx, 4);
+      a.rep().stosq();
+      c.equal(rdi, RAM.scratch + 32);
+      a.mov(rsi, RAM.scratch);
+      a.mov(rdi, RAM.scratch + 0x40);
+      a.mov(ecx, 31);
+      a.rep().movsb();
+      a.mov(byte(RAM.scratch + 0x5f), 0);
+      a.mov(rsi, RAM.scratch);
+      a.mov(rdi, RAM.scratch + 0x40);
+      a.mov(ecx, 100);
+      a.repe().cmpsb();
+      c.equal(rcx, 100 - 32);
+      a.std();
+      a.mov(rdi, RAM.scratch + 31);
+      a.mov(al, 6);
+      a.mov(ecx, 100);
+      a.repne().scasb();
+      a.cld();
+      c.equal(rcx, 97);
+      c.equal(rdi, RAM.scratch + 28);
+      a.mov(ecx, 0);
+      a.rep().movsq();
+      c.equal(rdi, RAM.scratch + 28);
+    },
+  },
+  {
+    name: 'string port output and input',
+    emit(c) {
+      const { a } = c;
+      a.mov(dx, 0x3ff);
+      a.mov(dword(RAM.scratch), 0x8877_6655);
+      a.mov(rsi, RAM.scratch);
+      a.mov(ecx, 4);
+      a.rep().outsb();
+      c.equal(rsi, RAM.scratch + 4);
+      a.mov(rdi, RAM.scratch + 8);
+      a.mov(qword(rdi), 0);
+      a.mov(ecx, 5);
+      a.rep().insb();
+      a.mov(rax, 0x88_8888_8888n);
+      c.equal(qword(RAM.scratch + 8), rax);
+      c.equal(rcx, 0);
+    },
+  },
+  {
+    name: 'memory that nothing answers',
+    emit(c) {
+      const { a } = c;
+      a.mov(ebx, HOLE);
+      a.mov(rax, qword(rbx));
+      c.equal(rax, -1);
+      a.xor(eax, eax);
+      a.mov(ax, word(rbx));
+      c.equal(eax, 0xffff);
+      a.mov(al, byte(rbx, 7));
+      c.equal(al, 0xff);
+      a.mov(qword(rbx), 0);
+      c.equal(qword(rbx), -1);
+      a.inc(qword(rbx));
+      c.expectZero();
+      a.xor(eax, eax);
+      a.xchg(qword(rbx, 8), rax);
+      c.equal(rax, -1);
+      a.movsxd(rcx, dword(rbx));
+      c.equal(rcx, -1);
+      a.mov(eax, 1);
+      a.lock().xadd(dword(rbx), eax);
+      c.equal(eax, 0xffff_ffff);
+      a.mov(rax, qword(rbx, 0xffd)); // not aligned, and across pages
+      c.equal(rax, -1);
+    },
+  },
+  {
+    name: 'exchange and bit instructions',
+    emit(c) {
+      const { a } = c;
+      a.mov(qword(RAM.scratch), 5);
+      a.mov(eax, 5);
+      a.mov(rcx, -9);
+      a.lock().cmpxchg(qword(RAM.scratch), rcx);
+      c.expectZero();
+      c.equal(qword(RAM.scratch), -9);
+      a.mov(rdx, 10);
+      a.lock().xadd(qword(RAM.scratch), rdx);
+      c.equal(rdx, -9);
+      c.equal(qword(RAM.scratch), 1);
+      a.mov(ecx, 64 + 3);
+      a.mov(qword(RAM.scratch + 8), 0);
+      a.mov(ebx, RAM.scratch);
+      a.btc(qword(rbx), rcx);
+      c.expectCarry(false);
+      c.equal(qword(RAM.scratch + 8), 8);
+      a.mov(rax, 0x0102_0304_0506_0708n);
+      a.bswap(rax);
+      wide(c, rax, 0x0807_0605_0403_0201n);
+    },
+  },
+  {
+    name: 'CMPXCHG16B',
+    emit(c) {
+      const { a } = c;
+      a.mov(qword(RAM.scratch), 1);
+      a.mov(qword(RAM.scratch + 8), 2);
+      a.mov(eax, 1);
+      a.mov(edx, 2);
+      a.mov(ebx, 3);
+      a.mov(ecx, 4);
+      a.lock().cmpxchg16b(oword(RAM.scratch));
+      c.expectZero();
+      c.equal(qword(RAM.scratch), 3);
+      c.equal(qword(RAM.scratch + 8), 4);
+      c.traps({ vector: 13 }, () => a.cmpxchg16b(oword(RAM.scratch + 8)));
+    },
+  },
+  {
+    name: 'single step',
+    emit(c) {
+      const { a } = c;
+      c.gate(1, 'long step');
+      a.xor(ebx, ebx);
+      a.xor(r8d, r8d);
+      a.xor(eax, eax);
+      a.mov(dr6, rax);
+      a.pushfq();
+      a.or(dword(rsp), EFLAGS.TF);
+      a.popfq();
+      a.nop();
+      a.mov(ecx, 3);
+      a.mov(rdi, RAM.scratch);
+      a.rep().stosb(); // a trap after each turn
+      a.pushfq();
+      a.and(dword(rsp), ~EFLAGS.TF);
+      a.popfq();
+      a.nop();
+      a.jmp('long step end');
+      a.label('long step');
+      a.push(rax);
+      a.inc(ebx);
+      a.mov(rax, dr6);
+      a.shr(eax, 14);
+      a.and(eax, 1);
+      a.add(r8d, eax);
+      a.xor(eax, eax);
+      a.mov(dr6, rax);
+      a.pop(rax);
+      a.iretq();
+      a.label('long step end');
+      c.restoreGate(1);
+      c.equal(ebx, 9);
+      c.equal(r8d, 9);
+    },
+  },
+  {
+    name: 'self-modifying code',
+    emit(c) {
+      const { a } = c;
+      a.jmp('long smc test');
+      a.label('long smc');
+      a.mov(ecx, 2);
+      a.label('long smc loop');
+      a.mov(al, 0x11);
+      a.add(byte(rbx, distance('long smc', 'long smc loop', 1)), 0x11);
+      a.loop('long smc loop');
+      a.ret();
+      a.label('long smc end');
+      a.label('long smc test');
+      a.lea(rsi, m('long smc'));
+      a.mov(edi, RAM.scratch);
+      a.mov(ecx, distance('long smc', 'long smc end'));
+      a.rep().movsb();
+      a.mov(ebx, RAM.scratch);
+      a.call(rbx);
+      c.equal(al, 0x22);
+      a.call(rbx);
+      c.equal(al, 0x44);
+      // Through another linear address of the same page.
+      a.mov(rdx, HIGH + BigInt(RAM.scratch));
+      a.mov(byte(rdx, distance('long smc', 'long smc loop', 1)), 0x70);
+      a.call(rbx);
+      c.equal(al, 0x81);
+    },
+  },
+  ...timerChecks('long'),
+  {
+    name: 'timer interrupt at ring 3',
+    emit(c) {
+      const { a } = c;
+      c.gate(0x20, 'long tick');
+      a.mov(dword(V.ticks), 0);
+      for (const [port, value] of [
+        [0x21, 0xfe],
+        [0x43, 0x30],
+        [0x40, 0xa9],
+        [0x40, 0x04],
+      ] as const) {
+        a.mov(al, value);
+        a.out(port, al);
+      }
+      c.traps({ vector: 6 }, () => {
+        toRing3(c, 'tick user', SEL.userCode64, EFLAGS.IF);
+        a.label('tick user');
+        a.cmp(dword(V.ticks), 0);
+        a.je('tick user');
+        a.label('tick user end');
+        a.ud2();
+        return 'tick user end';
+      });
+      c.equal(dword(V.ticks), 1);
+      a.mov(al, 0xff);
+      a.out(0x21, al);
+    },
+  },
+];
+
+function arithmetic(c: Context): void {
+  const { a } = c;
+  const { CF, OF, ZF, SF } = EFLAGS;
+  a.mov(rbx, 0x7fff_ffff_ffff_ffffn);
+  a.add(rbx, 1);
+  c.flags(CF | OF | ZF | SF, OF | SF);
+  a.add(rbx, rbx);
+  c.flags(CF | OF | ZF | SF, CF | OF | ZF);
+  a.mov(rax, 0x1_0000_0001n);
+  a.mov(rcx, 0x1_0000_0000n);
+  a.mul(rcx);
+  c.equal(rdx, 1);
+  wide(c, rax, 0x1_0000_0000n);
+  a.div(rcx);
+  wide(c, rax, 0x1_0000_0001n);
+  c.equal(rdx, 0);
+  a.mov(rax, -7);
+  a.cqo();
+  a.mov(ebx, 2);
+  a.idiv(rbx);
+  c.equal(rax, -3);
+  c.equal(rdx, -1);
+  a.mov(edx, 2);
+  c.traps({ vector: 0 }, () => a.div(rbx)); // the quotient is too big
+  a.mov(rbx, 0x0123_4567_89ab_cdefn);
+  a.mov(cl, 68); // counts by 64
+  a.rol(rbx, cl);
+  wide(c, rbx, 0x1234_5678_9abc_def0n);
+  a.shr(rbx, 36);
+  c.equal(rbx, 0x123_4567);
+  a.mov(ebx, 0x8000_0000);
+  a.movsxd(rcx, ebx);
+  wide(c, rcx, 0xffff_ffff_8000_0000n);
+  a.imul(rcx, rcx, -3);
+  wide(c, rcx, 0x1_8000_0000n);
+  a.bsr(rax, rcx);
+  c.equal(rax, 32);
+  a.lea(r8, m(rcx, rax.times(4), 0x10));
+  wide(c, r8, 0x1_8000_0090n);
+  a.mov(bl, 0x80);
+  a.movsx(r10, bl);
+  c.equal(r10, -128);
+}
