@@ -384,11 +384,15 @@ function* forms(): Generator<Form> {
   }
 }
 
-describe(`the processor as the oracle${missing === undefined ? '' : ` (${missing})`}`, () => {
+describe('the processor as the oracle', () => {
+  if (missing !== undefined) {
+    test.skip(`every x87 instruction: ${missing}`, () => {});
+    return;
+  }
   for (const form of forms()) {
     const { instruction, first, modrm, narrow } = form;
     const code = `${narrow ? '66 ' : ''}${first.toString(16)} ${modrm.toString(16).padStart(2, '0')}`;
-    (missing === undefined ? test : test.skip)(`${code} ${instruction.mnemonic} ${instruction.operands}`, () => {
+    test(`${code} ${instruction.mnemonic} ${instruction.operands}`, () => {
       const found = differences(form);
       expect([`${found.length} differ`, ...found.slice(0, SHOWN)].join('\n')).toBe('0 differ');
     });
