@@ -424,3 +424,32 @@ describe('Typematic', () => {
     expect(data()).toBe(0x30);
   });
 });
+
+describe("GUEST: Linux's i8042 driver", () => {
+  test('controller, keyboard port and auxiliary port are found; the mouse probe ends at once', () => {
+    const { command, data, handle, keyboardCommand, status } = controller();
+    expect(status() & OBF).toBe(0); // i8042_flush
+    command(0x20);
+    const ctr = data();
+    expect([ctr & 0x40, status() & INH]).toEqual([0x40, INH]); // translating, not locked
+    command(0x60, (ctr & ~0x01) | 0x10);
+    command(0xd3, 0xa5); // AUX_LOOP
+    expect([status() & AUX_OBF, data()]).toEqual([AUX_OBF, 0xa5]);
+    command(0xa7);
+    command(0x20);
+    expect(data() & 0x20).toBe(0x20);
+    command(0xa8);
+    command(0x20);
+    expect(data() & 0x20).toBe(0x00);
+    command(0x60, 0x42); // IRQ 12 comes
+    command(0xd3, 0xa5);
+    expect([handle.auxIrq.level, data()]).toEqual([true, 0xa5]);
+    command(0xd4, 0xf2); // psmouse: get ID
+    expect([status() & TIMEOUT, data()]).toEqual([TIMEOUT, 0xfe]);
+    command(0x60, 0x47);
+    expect(keyboardCommand(0xf2)).toEqual([0xfa, 0xab, 0x41]); // atkbd: translated set 2
+    expect(keyboardCommand(0xed, 0x00)).toEqual([0xfa, 0xfa]);
+    expect(keyboardCommand(0xf3, 0x00)).toEqual([0xfa, 0xfa]);
+    expect(keyboardCommand(0xf4)).toEqual([0xfa]);
+  });
+});

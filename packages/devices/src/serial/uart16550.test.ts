@@ -569,3 +569,52 @@ describe('§Modem status register', () => {
     expect(irq.level).toBe(false);
   });
 });
+
+describe("GUEST: Linux's 8250 driver", () => {
+  test('autoconfig: a UART is there, it is a 16550A, and no 16750, 16950 or XScale', () => {
+    const { read, write } = uart();
+    const probe = (port: number, value: number, seen: number) => {
+      write(port, value);
+      return read(seen);
+    };
+    expect([probe(IER, 0x00, IER) & 0x0f, probe(IER, 0x0f, IER) & 0x0f]).toEqual([0x00, 0x0f]);
+    write(IER, 0x00);
+    expect(probe(MCR, 0x1a, MSR) & 0xf0).toBe(0x90);
+    write(MCR, 0x08);
+    expect(probe(FCR, 0x01, IIR) >> 6).toBe(3);
+    write(LCR, 0x80);
+    expect(read(FCR)).not.toBe(0x00); // no EFR
+    write(LCR, 0x00);
+    write(FCR, 0x21); // 64-byte FIFO?
+    expect(read(IIR) >> 5).toBe(6);
+    write(LCR, 0x00);
+    expect(probe(IER, 0x40, IER)).toBe(0x00);
+    expect(read(LSR)).toBe(0x60);
+  });
+
+  test('startup: the THRE interrupt is asserted again when it is enabled again', () => {
+    const { read, write } = uart();
+    write(FCR, 0x07);
+    const seen = [];
+    for (let i = 0; i < 2; i++) {
+      write(IER, 0x02);
+      seen.push(read(IIR) & 0x01);
+      write(IER, 0x00);
+    }
+    expect(seen).toEqual([0, 0]);
+  });
+
+  test('a long text leaves in bursts of sixteen, an interrupt edge for each', () => {
+    const { chardev, log, read, write } = uart();
+    write(FCR, 0x81);
+    write(IER, 0x02);
+    const text = Array.from({ length: 100 }, (_, i) => 0x20 + (i % 64));
+    let bursts = 0;
+    for (let at = 0; at < text.length; bursts++) {
+      expect(read(IIR) & 0x0f).toBe(0x02);
+      for (const end = Math.min(at + 16, text.length); at < end; at++) write(THR, text[at]!);
+    }
+    expect(chardev.sent).toEqual(text);
+    expect(log.filter(change => change === 'irq=1')).toHaveLength(bursts + 1);
+  });
+});

@@ -45,6 +45,8 @@ const IDLE = -1;
  * Modem pins are logical: high means asserted. An input that is not wired reads asserted (RI: not), as with a
  * null-modem plug.
  *
+ * DEVIATION §Reset: the divisor latch and the scratch register begin anew too.
+ * DEVIATION §Autoflow control: RTS comes back below the trigger level, not only when the FIFO is empty.
  * NOT IMPLEMENTED: the DMA pins TXRDY and RXRDY; stick parity and word length (bytes travel whole); set break.
  */
 export const uart16550 = defineDevice(
