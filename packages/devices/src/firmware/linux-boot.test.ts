@@ -45,6 +45,6 @@ describe('reset', () => {
 });
 
 test('without a kernel, and with a file that is none, the board is refused', () => {
-  expect(() => testbench(linuxBoot)).toThrow(/give it a kernel/);
+  expect(() => testbench(linuxBoot)).toThrow(/has no kernel; give it one/);
   expect(() => testbench(linuxBoot, options(Uint8Array.of(1, 2, 3)))).toThrow(/neither a bzImage nor an ELF file/);
 });

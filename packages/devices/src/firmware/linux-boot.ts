@@ -45,7 +45,9 @@ export const linuxBoot = defineDevice(
   },
   ({ name, props: { kernel, initrd, append, entry, memory: ranges }, memory }) => {
     if (kernel === undefined) {
-      throw new MainboardError('bad-property', `linux-boot ${name}: give it a kernel.`, { property: 'kernel' });
+      throw new MainboardError('bad-property', `linux-boot ${name} has no kernel; give it one.`, {
+        property: 'kernel',
+      });
     }
     const plan = planKernel({ kernel: kernel.bytes, initrd: initrd?.bytes, append, entry }, ranges);
 

@@ -72,16 +72,16 @@ export const uart16550 = defineDevice(
     backends: { chardev: Chardev },
     windows: {
       regs: registers({
-        RBR: { at: 0, size: 1, access: 'ro' }, //                                                        §RBR; DLL if DLAB
-        THR: { at: 0, size: 1, access: 'wo' }, //                                                        §THR; DLL if DLAB
+        RBR: { at: 0, size: 1, access: 'ro' }, // §RBR; DLL if DLAB
+        THR: { at: 0, size: 1, access: 'wo' }, // §THR; DLL if DLAB
         IER: {
           at: 1,
           size: 1,
           access: 'rw',
           writable: 0x0f,
           fields: { ERBI: bit(0), ETBEI: bit(1), ELSI: bit(2), EDSSI: bit(3) },
-        }, //                                                                                            §IER; DLM if DLAB
-        IIR: { at: 2, size: 1, access: 'ro' }, //                                                        §IIR
+        }, // §IER; DLM if DLAB
+        IIR: { at: 2, size: 1, access: 'ro' }, // §IIR
         FCR: { at: 2, size: 1, access: 'wo', writable: 0xc9, fields: { FIFO_ENABLE: bit(0), TRIGGER: bits(7, 6) } }, // §FCR
         LCR: { at: 3, size: 1, access: 'rw', fields: { WLS: bits(1, 0), STB: bit(2), PEN: bit(3), DLAB: bit(7) } }, // §LCR
         MCR: {
@@ -90,10 +90,10 @@ export const uart16550 = defineDevice(
           access: 'rw',
           writable: 0x3f,
           fields: { DTR: bit(0), RTS: bit(1), OUT1: bit(2), OUT2: bit(3), LOOP: bit(4), AFE: bit(5) },
-        }, //                                                                                            §MCR
-        LSR: { at: 5, size: 1, access: 'ro' }, //                                                        §LSR
-        MSR: { at: 6, size: 1, access: 'ro' }, //                                                        §MSR
-        SCR: { at: 7, size: 1, access: 'rw' }, //                                                        §SCR
+        }, // §MCR
+        LSR: { at: 5, size: 1, access: 'ro' }, // §LSR
+        MSR: { at: 6, size: 1, access: 'ro' }, // §MSR
+        SCR: { at: 7, size: 1, access: 'rw' }, // §SCR
       }),
     },
     state: {

@@ -29,7 +29,7 @@ export function bootParams({ header, load, commandLine, map, initrd }: BootParam
   if (map.length > E820_MAX) {
     throw bootError(
       'memory-map-too-long',
-      `the board's memory has ${map.length} separate parts and Linux takes at most ${E820_MAX}; join some of them`,
+      `The board's memory has ${map.length} separate parts and Linux takes at most ${E820_MAX}; join some of them.`,
     );
   }
   const page = new Uint8Array(SIZE);

@@ -61,7 +61,7 @@ describe('boot.rst "Details of header fields"', () => {
     expect(reason(() => plan({ version: 0x0209 }))).toEqual({
       code: 'bad-image',
       reason: 'kernel-too-old',
-      message: 'this kernel speaks boot protocol 2.09; version 2.10 (Linux 2.6.31) or newer is needed',
+      message: 'This kernel speaks boot protocol 2.09; version 2.10 (Linux 2.6.31) or newer is needed.',
     });
   });
 
@@ -85,7 +85,7 @@ describe('boot.rst "Details of header fields"', () => {
     expect(reason(() => plan({ cmdlineSize: 10 }, { append: 'x'.repeat(11) }))).toEqual({
       code: 'bad-image',
       reason: 'command-line-too-long',
-      message: 'the kernel command line has 11 characters and this kernel takes at most 10; shorten it',
+      message: 'The kernel command line has 11 characters and this kernel takes at most 10; shorten it.',
     });
   });
 
@@ -94,7 +94,7 @@ describe('boot.rst "Details of header fields"', () => {
     expect(reason(() => plan({}, { mib: 16 }))).toEqual({
       code: 'bad-image',
       reason: 'memory-too-small',
-      message: 'this kernel needs RAM from 0x1000000 to 0x1100000; give the machine 17 MiB of memory or more',
+      message: 'This kernel needs RAM from 0x1000000 to 0x1100000; give the machine 17 MiB of memory or more.',
     });
   });
 

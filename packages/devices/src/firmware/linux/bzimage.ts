@@ -1,7 +1,7 @@
 import { type BootParams, bootParams } from './boot-params.ts';
 import { commandLine } from './command-line.ts';
 import { bootError } from './errors.ts';
-import { type BootPlan, LAYOUT, type Segment, segment } from './layout.ts';
+import { type BootPlan, FOUR_GIB, HIGH_MEMORY, LAYOUT, type Segment, segment } from './layout.ts';
 import { checkLowMemory, type E820Entry, hex, isRam, mebibytes, placeInitrd } from './memory-map.ts';
 import { identityPageTables } from './page-tables.ts';
 import { HEADER } from './setup-header.ts';
@@ -35,6 +35,8 @@ const XLF_KERNEL_64 = 1;
 /** Version 2.10 (Linux 2.6.31) tells where the kernel runs and how much memory it needs; we rely on both. */
 const OLDEST = 0x020a;
 const SECTOR = 512;
+/** What follows the header in struct boot_params is the loader's. */
+const HEADER_LIMIT = 0x290;
 /** Bytes from the kernel's start to its 64-bit entry (boot.rst, "64-bit Boot Protocol"). */
 const ENTRY_64 = 0x200;
 
@@ -51,18 +53,18 @@ export function parseBzImage(file: Uint8Array): BzImage {
   if (version < OLDEST) {
     throw bootError(
       'kernel-too-old',
-      `this kernel speaks boot protocol ${version >> 8}.${(version & 0xff).toString().padStart(2, '0')}; version 2.10 (Linux 2.6.31) or newer is needed`,
+      `This kernel speaks boot protocol ${version >> 8}.${(version & 0xff).toString().padStart(2, '0')}; version 2.10 (Linux 2.6.31) or newer is needed.`,
     );
   }
   const start = ((file[HEADER.setup_sects] || 4) + 1) * SECTOR;
-  const headerEnd = HEADER.header + file[HEADER.jump_distance]!;
+  const headerEnd = Math.min(HEADER.header + file[HEADER.jump_distance]!, HEADER_LIMIT);
   if (file.length < Math.max(start, headerEnd, HEADER.init_size + 4)) throw truncated(start, file.length);
   const end = start + view.getUint32(HEADER.syssize, true) * 16;
   if (file.length < end) throw truncated(end, file.length);
   if (!(file[HEADER.loadflags]! & LOADED_HIGH)) {
     throw bootError(
       'not-a-kernel',
-      'this kernel is a zImage, which loads below 1 MiB; build a bzImage (make bzImage) and boot that',
+      'This kernel is a zImage, which loads below 1 MiB; build a bzImage (make bzImage) and boot that.',
     );
   }
   return {
@@ -94,17 +96,23 @@ export function planBzImage(
   if (entry === '64' && !image.has64BitEntry) {
     throw bootError(
       'no-64-bit-entry',
-      'this kernel has no 64-bit entry; use its 32-bit entry, or boot a 64-bit kernel',
+      'This kernel has no 64-bit entry; use its 32-bit entry, or boot a 64-bit kernel.',
     );
   }
   const long = entry === '64' || (entry === 'auto' && image.has64BitEntry);
   // A relocatable kernel that is loaded lower still unpacks itself to prefAddress, so no lower place needs less RAM.
   const load = image.prefAddress;
   const room = Math.max(image.initSize, image.kernel.length);
+  if (load < HIGH_MEMORY || load + room > FOUR_GIB) {
+    throw bootError(
+      'not-a-kernel',
+      `This kernel wants to be loaded at ${hex(load)}, outside of 1 MiB to 4 GiB; its header is damaged, copy or download it again.`,
+    );
+  }
   if (!isRam(map, load, room)) {
     throw bootError(
       'memory-too-small',
-      `this kernel needs RAM from ${hex(load)} to ${hex(load + room)}; give the machine ${mebibytes(load + room)} of memory or more`,
+      `This kernel needs RAM from ${hex(load)} to ${hex(load + room)}; give the machine ${mebibytes(load + room)} of memory or more.`,
     );
   }
   const line = commandLine(append, image.cmdlineSize);
@@ -124,7 +132,7 @@ export function planBzImage(
 const truncated = (wanted: number, got: number) =>
   bootError(
     'kernel-truncated',
-    `the kernel file is truncated: its header speaks of ${wanted} bytes and the file has ${got}; copy or download it again`,
+    `The kernel file is truncated: its header speaks of ${wanted} bytes and the file has ${got}; copy or download it again.`,
   );
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -10,7 +10,7 @@ export function commandLine(text: string, limit: number): Segment {
   if (text.length > most) {
     throw bootError(
       'command-line-too-long',
-      `the kernel command line has ${text.length} characters and this kernel takes at most ${most}; shorten it`,
+      `The kernel command line has ${text.length} characters and this kernel takes at most ${most}; shorten it.`,
     );
   }
   const bytes = new Uint8Array(text.length + 1);
@@ -19,7 +19,7 @@ export function commandLine(text: string, limit: number): Segment {
     if (c < 0x20 || c > 0x7e) {
       throw bootError(
         'command-line-not-ascii',
-        `the kernel command line has a character that is not printable ASCII at position ${i + 1}; remove it`,
+        `The kernel command line has a character that is not printable ASCII at position ${i + 1}; remove it.`,
       );
     }
     bytes[i] = c;

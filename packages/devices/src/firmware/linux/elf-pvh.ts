@@ -1,6 +1,6 @@
 import { commandLine } from './command-line.ts';
 import { bootError } from './errors.ts';
-import { type BootPlan, HIGH_MEMORY, type Segment, segment } from './layout.ts';
+import { type BootPlan, FOUR_GIB, HIGH_MEMORY, type Segment, segment } from './layout.ts';
 import { checkLowMemory, type E820Entry, hex, isRam, mebibytes, placeInitrd } from './memory-map.ts';
 import { startInfo } from './start-info.ts';
 
@@ -48,7 +48,7 @@ export function parsePvhKernel(file: Uint8Array): PvhKernel {
     if (h.offset + h.fileSize > file.length) {
       throw bootError(
         'kernel-truncated',
-        `the kernel file is truncated: its ELF headers speak of ${h.offset + h.fileSize} bytes and the file has ${file.length}; copy or build it again`,
+        `The kernel file is truncated: its ELF headers speak of ${h.offset + h.fileSize} bytes and the file has ${file.length}; copy or build it again.`,
       );
     }
   }
@@ -57,12 +57,12 @@ export function parsePvhKernel(file: Uint8Array): PvhKernel {
     .map(h => segment(h.address, file.subarray(h.offset, h.offset + Math.min(h.fileSize, h.memorySize)), h.memorySize))
     .sort((a, b) => a.address - b.address);
   if (segments.length === 0)
-    throw bootError('not-a-kernel', 'the ELF file has nothing to load; boot an uncompressed kernel (vmlinux)');
+    throw bootError('not-a-kernel', 'The ELF file has nothing to load; boot an uncompressed kernel (vmlinux).');
   const entry = phys32Entry(file, headers);
   if (entry === undefined) {
     throw bootError(
       'no-pvh-entry',
-      'the ELF file has no PVH entry (XEN_ELFNOTE_PHYS32_ENTRY); build the kernel with CONFIG_PVH=y, or boot its bzImage',
+      'The ELF file has no PVH entry (XEN_ELFNOTE_PHYS32_ENTRY); build the kernel with CONFIG_PVH=y, or boot its bzImage.',
     );
   }
   return { entry, segments, initrdAddrMax: INITRD_ADDR_MAX[file[4] === ELFCLASS64 ? 64 : 32] };
@@ -82,14 +82,14 @@ export function planPvhKernel(
     if (s.address < HIGH_MEMORY) {
       throw bootError(
         'not-a-kernel',
-        `the ELF file wants to be loaded at ${hex(s.address)}, below 1 MiB, where the loader keeps its own data; link it at 1 MiB or higher`,
+        `The ELF file wants to be loaded at ${hex(s.address)}, below 1 MiB, where the loader keeps its own data; link it at 1 MiB or higher.`,
       );
     }
     end = Math.max(end, s.address + s.size);
-    if (!isRam(map, s.address, s.size)) {
+    if (!isRam(map, s.address, s.size) || end > FOUR_GIB) {
       throw bootError(
         'memory-too-small',
-        `this kernel needs RAM from ${hex(s.address)} to ${hex(s.address + s.size)}; give the machine ${mebibytes(s.address + s.size)} of memory or more`,
+        `This kernel needs RAM from ${hex(s.address)} to ${hex(s.address + s.size)}; give the machine ${mebibytes(s.address + s.size)} of memory or more.`,
       );
     }
     segments.push(s);
@@ -109,17 +109,23 @@ function programHeaders(file: Uint8Array): ProgramHeader[] {
   const view = viewOf(file);
   const long = file[4] === ELFCLASS64;
   if ((!long && file[4] !== ELFCLASS32) || file[5] !== ELFDATA2LSB || file.length < (long ? 64 : 52)) {
-    throw bootError('not-a-kernel', 'the ELF file is damaged or big-endian; boot an uncompressed x86 kernel (vmlinux)');
+    throw bootError(
+      'not-a-kernel',
+      'The ELF file is damaged or big-endian; boot an uncompressed x86 kernel (vmlinux).',
+    );
   }
   const machine = view.getUint16(18, true);
   if (machine !== EM_X86_64 && machine !== EM_386) {
-    throw bootError('not-a-kernel', `the ELF file is for another processor (e_machine ${machine}); boot an x86 kernel`);
+    throw bootError(
+      'not-a-kernel',
+      `The ELF file is for another processor (e_machine ${machine}); boot an x86 kernel.`,
+    );
   }
   const at = long ? uint64(view, 32) : view.getUint32(28, true);
   const size = view.getUint16(long ? 54 : 42, true);
   const count = view.getUint16(long ? 56 : 44, true);
   if (size < (long ? 56 : 32) || at + size * count > file.length) {
-    throw bootError('kernel-truncated', 'the kernel file is truncated within its ELF headers; copy or build it again');
+    throw bootError('kernel-truncated', 'The kernel file is truncated within its ELF headers; copy or build it again.');
   }
   return Array.from({ length: count }, (_, i): ProgramHeader => {
     const p = at + i * size;

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { MainboardError } from '@mainboard/core';
+import { Random } from '@mainboard/testing';
 import { planKernel } from './kernel.ts';
 import { syntheticBzImage, syntheticElf } from './synthetic-images.ts';
 
@@ -31,4 +32,23 @@ test.each([
 ])('%s is refused', (_name, bytes, message) => {
   expect(() => plan(Uint8Array.from(bytes))).toThrow(message);
   expect(() => plan(Uint8Array.from(bytes))).toThrow(MainboardError);
+});
+
+test('damaged headers are refused or give a plan that lies in RAM; nothing else is thrown', () => {
+  const random = new Random(1);
+  const seen = { planned: 0, refused: 0 };
+  for (let i = 0; i < 4000; i++) {
+    const file = random.pick([syntheticBzImage(), syntheticElf(), syntheticElf({ bits: 32 })]);
+    for (let n = random.below(6); n >= 0; n--) file[random.below(Math.min(file.length, 0x280))] = random.u32() & 0xff;
+    try {
+      const end = Math.max(...plan(file, new Uint8Array(100)).segments.map(s => s.address + s.size));
+      expect(end).toBeLessThanOrEqual(64 * 2 ** 20);
+      seen.planned++;
+    } catch (error) {
+      expect(error).toBeInstanceOf(MainboardError);
+      seen.refused++;
+    }
+  }
+  expect(seen.planned).toBeGreaterThan(100);
+  expect(seen.refused).toBeGreaterThan(100);
 });

@@ -43,10 +43,10 @@ function notAKernel(file: Uint8Array) {
   if (container)
     return bootError(
       'not-a-kernel',
-      `the kernel file is ${container.name}; unpack it and boot the bzImage or vmlinux inside`,
+      `The kernel file is ${container.name}; unpack it and boot the bzImage or vmlinux inside.`,
     );
   return bootError(
     'not-a-kernel',
-    'the kernel file is neither a bzImage nor an ELF file; boot a vmlinuz or vmlinux for x86',
+    'The kernel file is neither a bzImage nor an ELF file; boot a vmlinuz or vmlinux for x86.',
   );
 }

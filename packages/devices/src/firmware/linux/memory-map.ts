@@ -40,7 +40,7 @@ export function checkLowMemory(map: readonly E820Entry[]): void {
   if (!isRam(map, 0, LAYOUT.end)) {
     throw bootError(
       'memory-too-small',
-      `booting a kernel needs RAM at addresses 0 to ${LAYOUT.end >> 10} KiB; map RAM there on the board, or give the machine more memory`,
+      `Booting a kernel needs RAM at addresses 0 to ${LAYOUT.end >> 10} KiB; map RAM there on the board, or give the machine more memory.`,
     );
   }
 }
@@ -59,7 +59,7 @@ export function placeInitrd(map: readonly E820Entry[], size: number, above: numb
   }
   throw bootError(
     'initrd-does-not-fit',
-    `the initrd (${mebibytes(size)}) does not fit in RAM between the kernel's end at ${hex(above)} and ${hex(top)}; give the machine more memory, or make the initrd smaller`,
+    `The initrd (${mebibytes(size)}) does not fit in RAM between the kernel's end at ${hex(above)} and ${hex(top)}; give the machine more memory, or make the initrd smaller.`,
   );
 }
 

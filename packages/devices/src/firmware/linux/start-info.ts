@@ -19,7 +19,7 @@ export function startInfo(
   if (map.length > MEMORY_MAP_MAX) {
     throw bootError(
       'memory-map-too-long',
-      `the board's memory has ${map.length} separate parts and the loader has room for ${MEMORY_MAP_MAX}; join some of them`,
+      `The board's memory has ${map.length} separate parts and the loader has room for ${MEMORY_MAP_MAX}; join some of them.`,
     );
   }
   const bytes = new Uint8Array(MEMORY_MAP + map.length * MEMORY_MAP_ENTRY);
