@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { BareBus, FLAT, flatState, KvmAccelerator, writeFlatTables } from '@mainboard/accelerator/kvm';
 import { ACCELERATOR_ARENA } from '@mainboard/core';
 
@@ -70,7 +71,7 @@ const median = values => values.toSorted((a, b) => a - b)[values.length >> 1];
 const directory = mkdtempSync(join(tmpdir(), 'mainboard-bench-'));
 try {
   const program = join(directory, 'kvm-port-exit');
-  execFileSync('cc', ['-O2', '-o', program, join(import.meta.dirname, 'kvm-port-exit.c')]);
+  execFileSync('cc', ['-O2', '-o', program, fileURLToPath(new URL('kvm-port-exit.c', import.meta.url))]);
   for (const ring of [0, 3]) {
     const js = ours(ring);
     const c = theirs(program, ring);

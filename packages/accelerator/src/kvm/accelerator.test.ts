@@ -68,6 +68,21 @@ test('the end of one slice does not end the next', () => {
   }
 });
 
+test('a signal that comes when the run has ended otherwise does not end the next', () => {
+  const slow = new StubMachine('real', [0xe6, 0x10, 0xf4]);
+  const halt = new StubMachine('real', [0xf4]);
+  machines.push(slow, halt);
+  slow.bus.onAccess = () => {
+    slow.vcpu.kick();
+    // A device that takes its time: the timer goes off here, and the run ends by the kick.
+    const end = process.hrtime.bigint() + 3_000_000n;
+    while (process.hrtime.bigint() < end);
+  };
+  expect(slow.vcpu.run(1_500_000)).toEqual({ kind: 'slice' });
+  expect(slow.log).toEqual(['out 10/1 0']);
+  expect(halt.vcpu.run(1e9)).toEqual({ kind: 'halt' });
+});
+
 test('pins, runs and a second dispose after dispose reach nothing', () => {
   const { accelerator, vcpu } = new StubMachine('real', [0xf4]);
   accelerator.dispose();
