@@ -44,26 +44,26 @@ export const V = {
   cr2: RAM.variables + 80,
 } as const;
 
-/** Selectors. Their order is what SYSCALL and SYSRET ask for (Intel SDM vol. 3 §5.8.8). */
+/**
+ * Selectors. Their order is what SYSCALL and SYSRET ask for (Intel SDM vol. 3 §5.8.8), and their values are Linux's:
+ * a KVM that runs ring 3 without hardware support shows it the host's.
+ */
 export const SEL = {
   code32: 0x08,
-  data: 0x10,
-  code64: 0x18,
-  data64: 0x20,
-  userCode32: 0x2b,
-  userData: 0x33,
-  userCode64: 0x3b,
+  code64: 0x10,
+  data: 0x18,
+  userCode32: 0x23,
+  userData: 0x2b,
+  userCode64: 0x33,
+  code16: 0x38,
+  data16: 0x40,
   /** 16 bytes in long mode. */
-  tss: 0x40,
-  code16: 0x50,
-  data16: 0x58,
-  /** Four that checks fill as they need. */
-  test0: 0x60,
-  test1: 0x68,
-  test2: 0x70,
-  test3: 0x78,
+  tss: 0x48,
+  /** Two that checks fill as they need. */
+  test0: 0x58,
+  test1: 0x60,
 } as const;
-export const GDT_BYTES = 0x80;
+export const GDT_BYTES = 0x68;
 
 const CODE16 = SEG.code | SEG.readable | SEG.accessed | SEG.present;
 const DATA16 = SEG.data | SEG.writable | SEG.accessed | SEG.present;
@@ -72,14 +72,11 @@ const DATA16 = SEG.data | SEG.writable | SEG.accessed | SEG.present;
 export const GDT: readonly bigint[] = [
   0n,
   FLAT.code32,
-  FLAT.data,
   FLAT.code64,
   FLAT.data,
   FLAT.userCode32,
   FLAT.userData,
   FLAT.userCode64,
-  0n,
-  0n,
   segment(0xf_0000, 0xffff, CODE16),
   segment(0, 0xffff, DATA16),
   0n,

@@ -489,7 +489,7 @@ export const LONG_CHECKS: readonly Check[] = [
       c.equal(edx, Number(HIGH >> 32n));
       c.equal(eax, Number(HIGH & 0xffff_ffffn) + RAM.scratch + 0x40);
       // The bases of DS and ES do not count.
-      a.mov(cx, SEL.code16 + 8);
+      a.mov(cx, SEL.data16);
       a.mov(ds, cx);
       a.mov(es, cx);
       c.equal(qword(RAM.scratch + 8), 0x11);

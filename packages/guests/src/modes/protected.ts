@@ -31,7 +31,7 @@ import {
 import { gate, SEG, SYSTEM, segment } from '../descriptors.ts';
 import { EFLAGS } from './flags.ts';
 import type { Check, Context } from './harness.ts';
-import { HOLE, RAM, SEL, V } from './layout.ts';
+import { GDT_BYTES, HOLE, RAM, SEL, V } from './layout.ts';
 import { timerChecks } from './timer.ts';
 
 const CODE = SEG.code | SEG.accessed;
@@ -64,8 +64,8 @@ export const PROTECTED_CHECKS: readonly Check[] = [
     name: 'segment register loads',
     emit(c) {
       const { a } = c;
-      a.mov(cx, 0x80); // past the end of the GDT
-      c.traps({ vector: 13, error: 0x80 }, () => a.mov(fs, cx));
+      a.mov(cx, GDT_BYTES); // past the end of the GDT
+      c.traps({ vector: 13, error: GDT_BYTES }, () => a.mov(fs, cx));
       c.descriptor(SEL.test0, segment(0, 0xffff, DATA | SEG.writable));
       a.mov(cx, SEL.test0);
       c.traps({ vector: 11, error: SEL.test0 }, () => a.mov(fs, cx));
@@ -123,7 +123,7 @@ export const PROTECTED_CHECKS: readonly Check[] = [
       c.expectZero();
       a.verw(cx);
       c.flags(EFLAGS.ZF, 0);
-      a.mov(cx, 0x80);
+      a.mov(cx, GDT_BYTES);
       a.lar(eax, ecx);
       c.flags(EFLAGS.ZF, 0);
       a.mov(cx, 0x10);
@@ -464,7 +464,7 @@ export const PROTECTED_CHECKS: readonly Check[] = [
     },
   },
   {
-    name: 'stack of 16 bits, LSS, PUSHAD, ENTER with levels',
+    name: 'stack of 16 bits, LSS, PUSHAD',
     emit(c) {
       const { a } = c;
       a.mov(ebx, esp);
@@ -482,6 +482,13 @@ export const PROTECTED_CHECKS: readonly Check[] = [
       c.equal(dword(esp, 12), ebx);
       a.popad();
       c.equal(ecx, 0x1234);
+    },
+  },
+  {
+    name: 'ENTER with nesting levels',
+    emit(c) {
+      const { a } = c;
+      a.mov(ebx, esp);
       a.mov(ebp, RAM.scratch + 0x40);
       a.mov(dword(RAM.scratch + 0x3c), 0x55);
       a.enter(8, 2);

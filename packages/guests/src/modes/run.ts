@@ -3,6 +3,7 @@ import {
   al,
   ax,
   byte,
+  ch,
   cl,
   cr0,
   cr2,
@@ -66,10 +67,16 @@ export function print(a: Assembler, mode: Mode, text: string): void {
 export function modeRoutines(a: Assembler, mode: Mode, output: Output): void {
   a.bits(BITS[mode], mode === 'real' ? 0xf_0000 : 0);
   printing(a, mode, output);
+  hex(a, mode);
   failed(a, mode);
   a.label(`${mode} unexpected`);
   flatten(a, mode);
-  print(a, mode, '\nunexpected interrupt or exception\n');
+  print(a, mode, '\nunexpected interrupt or exception');
+  for (const variable of [V.vector, V.error, V.trapIp]) {
+    a.mov(eax, dword(variable));
+    a.call(`${mode} hex`);
+  }
+  print(a, mode, '\n');
   a.mov(al, EXIT.failed);
   exit(a);
   tick(a, mode);
@@ -85,9 +92,18 @@ function tick(a: Assembler, mode: Mode): void {
   a.mov(dword(V.error), ecx);
   a.mov(al, 0x20); // OCW2: non-specific EOI
   a.out(0x20, al);
+  if (mode === 'protected') {
+    // Other checks are for IRETD: an emulating KVM does not have it, and should show interrupts all the same.
+    a.mov(eax, dword(esp, 4));
+    a.mov(dword(V.trapIp), eax);
+    a.pop(eax);
+    a.add(esp, 8);
+    a.popfd();
+    a.jmp(dword(V.trapIp));
+    return;
+  }
   a.pop(accumulator);
   if (mode === 'real') a.iret();
-  else if (mode === 'protected') a.iretd();
   else a.iretq();
 }
 
@@ -131,6 +147,30 @@ function printing(a: Assembler, mode: Mode, output: Output): void {
   a.ret();
 }
 
+/** `hex`: prints a blank and eax. Clobbers ecx, edx, esi. */
+function hex(a: Assembler, mode: Mode): void {
+  const [next, digit] = [a.fresh('hex'), a.fresh('digit')];
+  a.label(`${mode} hex`);
+  a.mov(esi, eax);
+  a.mov(cl, ' '.charCodeAt(0));
+  a.call(`${mode} putc`);
+  a.mov(ch, 8);
+  a.label(next);
+  a.rol(esi, 4);
+  a.mov(eax, esi);
+  a.and(al, 0x0f);
+  a.add(al, 0x30);
+  a.cmp(al, 0x3a);
+  a.jb(digit);
+  a.add(al, 0x27);
+  a.label(digit);
+  a.mov(cl, al);
+  a.call(`${mode} putc`);
+  a.dec(ch);
+  a.jne(next);
+  a.ret();
+}
+
 /** Puts segments and flags as checks expect them. Clobbers ax. */
 function flatten(a: Assembler, mode: Mode): void {
   if (mode === 'real') a.xor(ax, ax);
@@ -165,6 +205,11 @@ function failed(a: Assembler, mode: Mode): void {
   a.mov(cl, byte(V.step));
   a.add(cl, 0x30 + 10);
   a.call(`${mode} putc`);
+  print(a, mode, ', last exception');
+  for (const variable of [V.vector, V.error, V.trapIp]) {
+    a.mov(eax, dword(variable));
+    a.call(`${mode} hex`);
+  }
   print(a, mode, '\n');
   if (mode === 'real') a.jmp(word(V.next));
   else {
