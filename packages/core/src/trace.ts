@@ -28,7 +28,7 @@ export const TraceSink: Token<TraceSink> = token('TraceSink');
 export class Trace {
   /** Bits of {@link TRACE}; 0 is off. */
   mask = 0;
-  readonly #sinks: TraceSink[] = [];
+  readonly #listeners = new Set<{ readonly sink: TraceSink; readonly wanted: number }>();
   readonly #now: () => number;
 
   constructor(now: () => number) {
@@ -39,14 +39,12 @@ export class Trace {
   listen(sink: TraceSink, categories: Iterable<TraceCategory> = Object.keys(TRACE) as TraceCategory[]): () => void {
     let wanted = 0;
     for (const category of categories) wanted |= TRACE[category];
-    const filtered: TraceSink = event => {
-      if ((TRACE[event.category] & wanted) !== 0) sink(event);
-    };
-    this.#sinks.push(filtered);
-    this.mask |= wanted;
+    const listener = { sink, wanted };
+    this.#listeners.add(listener);
+    this.#gather();
     return () => {
-      this.#sinks.splice(this.#sinks.indexOf(filtered), 1);
-      if (this.#sinks.length === 0) this.mask = 0;
+      this.#listeners.delete(listener);
+      this.#gather();
     };
   }
 
@@ -57,7 +55,12 @@ export class Trace {
   emit(category: TraceCategory, source: string, text: string): void {
     if (!this.wants(category)) return;
     const event: TraceEvent = { at: this.#now(), category, source, text };
-    for (const sink of [...this.#sinks]) sink(event);
+    for (const { sink, wanted } of [...this.#listeners]) if ((wanted & TRACE[category]) !== 0) sink(event);
+  }
+
+  #gather(): void {
+    this.mask = 0;
+    for (const { wanted } of this.#listeners) this.mask |= wanted;
   }
 }
 
