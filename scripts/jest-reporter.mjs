@@ -9,6 +9,8 @@ export default class PlainReporter {
         if (test.status === 'pending' || test.status === 'todo') console.log(`skipped: ${test.fullName}`);
     // A suite that does not even load has no tests to count, so count it as a failure.
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
-    console.log(`${results.numPassedTests} passed, ${failed} failed, ${results.numPendingTests + results.numTodoTests} skipped`);
+    console.log(
+      `${results.numPassedTests} passed, ${failed} failed, ${results.numPendingTests + results.numTodoTests} skipped`,
+    );
   }
 }

@@ -13,11 +13,11 @@ export const bare = defineMachine(
     const power = board.add('power', pm1Control);
     const dram = board.ram(options.memory);
 
-    memory.map({ 0: dram.slice(0, 0xa_0000), 1048576: dram.slice(0x10_0000, dram.size) });
+    memory.map({ 0: dram.slice(0, 0xa_0000), 0x10_0000: dram.slice(0x10_0000, dram.size) });
     bootFirmware(board);
     // biome-ignore format: a port map reads as a table
     ports.map({
-      1016: com1.regs, 233: debugcon.regs, 1026: debugcon.regs, 244: exit.regs, 1540: power.regs,
+      0x3f8: com1.regs, 0xe9: debugcon.regs, 0x402: debugcon.regs, 0xf4: exit.regs, 0x604: power.regs,
     });
     board.wire([[power.poweroff, board.poweroff]]);
   },

@@ -34,13 +34,13 @@ export const microvm = defineMachine(
     const power = board.add('power', pm1Control);
     const dram = board.ram(options.memory);
 
-    memory.map({ 0: dram.slice(0, 0xa_0000), 1048576: dram.slice(0x10_0000, dram.size) });
+    memory.map({ 0: dram.slice(0, 0xa_0000), 0x10_0000: dram.slice(0x10_0000, dram.size) });
     bootFirmware(board);
     // biome-ignore format: a port map reads as a table
     ports.map({
-      32: pic0.regs, 160: pic1.regs, 1232: pic0.elcr, 1233: pic1.elcr, 64: pit.regs,      112: rtc.regs,
-      96: kbc.data,  100: kbc.command, 97: sysb.regs, 146: sysa.regs, 1016: com1.regs,
-      233: debugcon.regs, 1026: debugcon.regs, 244: exit.regs, 1540: power.regs,
+      0x20: pic0.regs, 0xa0: pic1.regs, 0x4d0: pic0.elcr, 0x4d1: pic1.elcr, 0x40: pit.regs, 0x70: rtc.regs,
+      0x60: kbc.data, 0x64: kbc.command, 0x61: sysb.regs, 0x92: sysa.regs, 0x3f8: com1.regs,
+      0xe9: debugcon.regs, 0x402: debugcon.regs, 0xf4: exit.regs, 0x604: power.regs,
     });
     // biome-ignore format: a netlist reads as a table
     board.wire([

@@ -1,13 +1,13 @@
 import { type Cpu, MODE } from './cpu.ts';
+import { hasFeature } from './cpuid.ts';
 import { BASE_RIP, DECODE, Decoded, OPERAND_KIND, SEG } from './decode/decoded.ts';
 import { Decoder, MAX_LENGTH } from './decode/decoder.ts';
 import type { Escape } from './escapes/escape.ts';
-import { VECTOR } from './fault.ts';
-import { hasFeature } from './cpuid.ts';
 import { ESCAPES } from './escapes/index.ts';
+import { VECTOR } from './fault.ts';
 import { addressHandler, SPECIAL } from './interpreter/generate.ts';
 import type { HandlerTable } from './interpreter/handler-table.ts';
-import { ADDRESSING, LINK, RECORD, STOP } from './interpreter/record.ts';
+import { ADDRESSING, type Addressing, LINK, RECORD, STOP } from './interpreter/record.ts';
 import { isRegister } from './interpreter/record-ops.ts';
 import { ROWS } from './isa/rows.ts';
 import { SEGREG } from './registers.ts';
@@ -121,7 +121,8 @@ export class CodeCache implements CodePages {
 
   clearJumpCache(): void {
     const { i32 } = this.#cpu.r;
-    for (let i = 0; i < JUMP_CACHE.entries; i++) i32[(JUMP_CACHE.base + i * JUMP_CACHE.entrySize + JUMP_CACHE.key) >> 2] = 0;
+    for (let i = 0; i < JUMP_CACHE.entries; i++)
+      i32[(JUMP_CACHE.base + i * JUMP_CACHE.entrySize + JUMP_CACHE.key) >> 2] = 0;
   }
 
   // ---------------------------------------------------------------- looking up
@@ -137,7 +138,8 @@ export class CodeCache implements CodePages {
     const ripHigh = r.i32[STATE.rip / 4 + 1]!;
     const records = this.#find(ripLow, ripHigh, MAX_BLOCK);
     if (records >= FIRST) {
-      const entry = (JUMP_CACHE.base + ((ripLow ^ (ripLow >>> 12)) & (JUMP_CACHE.entries - 1)) * JUMP_CACHE.entrySize) >> 2;
+      const entry =
+        (JUMP_CACHE.base + ((ripLow ^ (ripLow >>> 12)) & (JUMP_CACHE.entries - 1)) * JUMP_CACHE.entrySize) >> 2;
       r.i32[entry + JUMP_CACHE.rip / 4] = ripLow;
       r.i32[entry + JUMP_CACHE.rip / 4 + 1] = ripHigh;
       r.i32[entry + JUMP_CACHE.key / 4] = r.i32[STATE.codeKey / 4]!;
@@ -220,7 +222,8 @@ export class CodeCache implements CodePages {
     if (next === -2) return this.#gather(low, high, 4096, page);
     const first = 4096 - (low & 0xfff);
     const { u8, u32 } = cpu.r;
-    for (let i = 0; i < MAX_LENGTH; i++) this.#bytes[i] = i < first ? u8[page + (low & 0xfff) + i]! : u8[next + i - first]!;
+    for (let i = 0; i < MAX_LENGTH; i++)
+      this.#bytes[i] = i < first ? u8[page + (low & 0xfff) + i]! : u8[next + i - first]!;
     const records = this.#next;
     const check: Escape = () => {
       if (cpu.mmu.fetch(nextLow, nextHigh, cpu.cpl === 3) === next) return;
@@ -275,7 +278,9 @@ export class CodeCache implements CodePages {
   again(start: number, insn: Decoded): Escape {
     const { r, mmu, cpl } = this.#cpu;
     const long = (this.#cpu.mode & MODE.code) === 2;
-    const low = (r.i32[STATE.blockRip / 4]! + start + (long ? 0 : r.i32[(STATE.segments + SEGMENT.size + SEGMENT.base) >> 2]!)) | 0;
+    const low =
+      (r.i32[STATE.blockRip / 4]! + start + (long ? 0 : r.i32[(STATE.segments + SEGMENT.size + SEGMENT.base) >> 2]!)) |
+      0;
     const high = long ? r.i32[STATE.blockRip / 4 + 1]! + (low >>> 0 < r.u32[STATE.blockRip / 4]! ? 1 : 0) : 0;
     for (let i = 0, page = -1; i < MAX_LENGTH; i++) {
       const at = (low + i) | 0;
@@ -336,7 +341,8 @@ export class CodeCache implements CodePages {
     this.#decodedBytes = distance;
     if (!ended || maximum === 1) {
       this.#record(next, SPECIAL.through, distance, count);
-      cpu.r.u32[(next + RECORD.taken) >> 2] = kept && this.#linkable(pageOffset, distance) ? LINK.unknown : LINK.dynamic;
+      cpu.r.u32[(next + RECORD.taken) >> 2] =
+        kept && this.#linkable(pageOffset, distance) ? LINK.unknown : LINK.dynamic;
       next += RECORD.size;
     }
     return next;
@@ -371,15 +377,21 @@ export class CodeCache implements CodePages {
     const long = (cpu.mode & MODE.code) === 2;
     const flatMode = (cpu.mode & MODE.flat) !== 0;
     const { seg } = insn;
-    const flat = flatMode && (long ? !insn.segOverride || seg < SEG.fs : seg < 0 || seg === SEG.ds || seg === SEG.es || seg === SEG.ss);
-    const memory = insn.isMem || insn.operands[0].kind === OPERAND_KIND.moffs || insn.operands[1].kind === OPERAND_KIND.moffs;
+    const flat =
+      flatMode &&
+      (long ? !insn.segOverride || seg < SEG.fs : seg < 0 || seg === SEG.ds || seg === SEG.es || seg === SEG.ss);
+    const memory =
+      insn.isMem || insn.operands[0].kind === OPERAND_KIND.moffs || insn.operands[1].kind === OPERAND_KIND.moffs;
 
     const state = handlers.state(insn, cpu.stackBits, flat, long);
     let handler = -1;
-    let addressing: number = ADDRESSING.none;
+    let addressing: Addressing = ADDRESSING.none;
     if (memory) {
       const direct = long ? insn.asize === 64 && flat : insn.asize === 32 && flat;
-      const fits = insn.base !== BASE_RIP || Number.isSafeInteger(insn.disp + start + insn.length) && insn.disp + start + insn.length === ((insn.disp + start + insn.length) | 0);
+      const fits =
+        insn.base !== BASE_RIP ||
+        (Number.isSafeInteger(insn.disp + start + insn.length) &&
+          insn.disp + start + insn.length === ((insn.disp + start + insn.length) | 0));
       if (direct && fits && insn.isMem) {
         addressing = long ? ADDRESSING.flat64 : ADDRESSING.flat32;
         handler = handlers.find(insn.row, state, addressing);
@@ -438,14 +450,16 @@ export class CodeCache implements CodePages {
       i32[(at + RECORD.disp) >> 2] = target;
       const near = insn.opsize !== 16 && kept;
       u32[(at + RECORD.taken) >> 2] = near && this.#linkable(pageOffset, target) ? LINK.unknown : LINK.dynamic;
-      u32[(at + RECORD.fallthrough) >> 2] = kept && this.#linkable(pageOffset, start + insn.length) ? LINK.unknown : LINK.dynamic;
+      u32[(at + RECORD.fallthrough) >> 2] =
+        kept && this.#linkable(pageOffset, start + insn.length) ? LINK.unknown : LINK.dynamic;
     }
     return at + RECORD.size;
   }
 
   #base(at: number, insn: Decoded): void {
     const { u16, u8 } = this.#cpu.r;
-    u16[(at + RECORD.base) >> 1] = insn.base === BASE_RIP ? STATE.blockRip : insn.isMem && insn.base >= 0 ? STATE.gpr + 8 * insn.base : STATE.zero;
+    u16[(at + RECORD.base) >> 1] =
+      insn.base === BASE_RIP ? STATE.blockRip : insn.isMem && insn.base >= 0 ? STATE.gpr + 8 * insn.base : STATE.zero;
     u16[(at + RECORD.index) >> 1] = insn.isMem && insn.index >= 0 ? STATE.gpr + 8 * insn.index : STATE.zero;
     u8[at + RECORD.scale] = insn.scale;
   }

@@ -83,7 +83,8 @@ export class Cpu {
     const { r } = this;
     const csRights = r.rights(SEGREG.cs);
     const code = this.longMode && csRights & RIGHTS.l ? 2 : csRights & RIGHTS.db ? 1 : 0;
-    const flatSegment = (n: number): boolean => r.base(n) === 0n && r.limit(n) === 0xffff_ffff && (r.rights(n) & (RIGHTS.unusable | 0x9e)) === 0x92;
+    const flatSegment = (n: number): boolean =>
+      r.base(n) === 0n && r.limit(n) === 0xffff_ffff && (r.rights(n) & (RIGHTS.unusable | 0x9e)) === 0x92;
     const flat = code === 2 || (flatSegment(SEGREG.ds) && flatSegment(SEGREG.es) && flatSegment(SEGREG.ss));
     const stack32 = (r.rights(SEGREG.ss) & RIGHTS.db) !== 0;
     const whole = code === 2 || r.limit(SEGREG.cs) === 0xffff_ffff;
@@ -189,7 +190,9 @@ export class Cpu {
   /** @param bits 8, 16, 32 or 64. */
   load(bits: number, linear: bigint, user = this.cpl === 3): bigint {
     if (bits === 64) return this.load64(linear, user);
-    return BigInt(bits === 32 ? this.load32(linear, user) : bits === 16 ? this.load16(linear, user) : this.load8(linear, user));
+    return BigInt(
+      bits === 32 ? this.load32(linear, user) : bits === 16 ? this.load16(linear, user) : this.load8(linear, user),
+    );
   }
   store8(linear: bigint, value: number, user = this.cpl === 3): void {
     const at = this.#access(linear, ACCESS.write | 1, user);
@@ -258,7 +261,8 @@ export class Cpu {
   offset(i: Decoded): bigint {
     const { r } = this;
     let sum: bigint;
-    if (i.operands.some(({ kind }) => kind === OPERAND_KIND.moffs)) sum = (BigInt(i.immHi) << 32n) | BigInt(i.immLo >>> 0);
+    if (i.operands.some(({ kind }) => kind === OPERAND_KIND.moffs))
+      sum = (BigInt(i.immHi) << 32n) | BigInt(i.immLo >>> 0);
     else {
       sum = BigInt(i.disp);
       if (i.base === BASE_RIP) sum += this.nextRip;

@@ -1,5 +1,24 @@
 /** Exception vectors (SDM vol. 3 table 6-1). */
-export const VECTOR = { de: 0, db: 1, nmi: 2, bp: 3, of: 4, br: 5, ud: 6, nm: 7, df: 8, ts: 10, np: 11, ss: 12, gp: 13, pf: 14, mf: 16, ac: 17, mc: 18, xm: 19 } as const;
+export const VECTOR = {
+  de: 0,
+  db: 1,
+  nmi: 2,
+  bp: 3,
+  of: 4,
+  br: 5,
+  ud: 6,
+  nm: 7,
+  df: 8,
+  ts: 10,
+  np: 11,
+  ss: 12,
+  gp: 13,
+  pf: 14,
+  mf: 16,
+  ac: 17,
+  mc: 18,
+  xm: 19,
+} as const;
 
 /** What TypeScript code throws to undo the instruction it carries out. One object, reused: a fault costs no allocation. */
 export class Fault {

@@ -58,7 +58,8 @@ export class Mmu {
     const top = Math.max(0, ...regions.map(({ base, size }) => base + size));
     this.#map = new Uint32Array(Math.ceil(top / 4096));
     for (const { base, size, kind, offset } of regions)
-      for (let at = 0; at < size; at += 4096) this.#map[(base + at) / 4096] = (offset + at) | (kind === 'rom' ? ROM : 0);
+      for (let at = 0; at < size; at += 4096)
+        this.#map[(base + at) / 4096] = (offset + at) | (kind === 'rom' ? ROM : 0);
   }
 
   setA20(level: boolean): void {
@@ -83,7 +84,7 @@ export class Mmu {
     const { i32 } = this.#r;
     for (let at = TLB.base / 4; at < (TLB.base + 2 * TLB.size) / 4; at += TLB.entrySize / 4) {
       if (i32[at + TLB.write / 4 + 1] === -1 && i32[at + TLB.write / 4] === -1) continue;
-      if (((i32[at + TLB.write / 4]! + i32[at + TLB.addend / 4]!) >>> 0) !== offset) continue;
+      if ((i32[at + TLB.write / 4]! + i32[at + TLB.addend / 4]!) >>> 0 !== offset) continue;
       i32[at + TLB.write / 4] = -1;
       i32[at + TLB.write / 4 + 1] = -1;
     }
@@ -210,12 +211,20 @@ export class Mmu {
       shift = 21;
     }
     for (;;) {
-      const index = shift >= 32 ? (shift === 39 ? (high >>> 7) & 0x1ff : 0) : shift === 30 ? ((low >>> 30) | (high << 2)) & 0x1ff : (low >>> shift) & 0x1ff;
+      const index =
+        shift >= 32
+          ? shift === 39
+            ? (high >>> 7) & 0x1ff
+            : 0
+          : shift === 30
+            ? ((low >>> 30) | (high << 2)) & 0x1ff
+            : (low >>> shift) & 0x1ff;
       const at = index * 8;
       const entry = this.#read32(table, at);
       const entryHigh = this.#read32(table, at + 4);
       if ((entry & PTE.p) === 0) return this.#pageFault(low, high, error);
-      if (entryHigh & RESERVED_HIGH || (entryHigh & NX && !nxe) || (!long && entryHigh & 0x7ff0_0000)) return this.#pageFault(low, high, error | PF.p | PF.rsvd);
+      if (entryHigh & RESERVED_HIGH || (entryHigh & NX && !nxe) || (!long && entryHigh & 0x7ff0_0000))
+        return this.#pageFault(low, high, error | PF.p | PF.rsvd);
       rights &= entry;
       if (entryHigh & NX) noExecute = true;
       const frame = (entry >>> 12) + (entryHigh & ((1 << (PHYSICAL_BITS - 32)) - 1)) * 0x10_0000;
@@ -271,7 +280,8 @@ export class Mmu {
     if (within + size > 4096) return this.#straddle(low, high, kind, access, size, page, user);
 
     const offset = this.#offsetOf(page);
-    if (offset === 0 || (write && this.#isRom(page))) return kind === ACCESS.probe ? STATE.bounce : this.#window(page, within, size, kind, offset);
+    if (offset === 0 || (write && this.#isRom(page)))
+      return kind === ACCESS.probe ? STATE.bounce : this.#window(page, within, size, kind, offset);
     const hasCode = this.#code.holdsCode(offset);
     this.#fill(low, high, offset, page, user, this.#writable && !hasCode && !this.#isRom(page));
     if (write && hasCode && kind !== ACCESS.probe) this.#code.written(offset + within, size);
@@ -299,7 +309,8 @@ export class Mmu {
     if (kind !== ACCESS.write) {
       if (offset) u8.copyWithin(STATE.bounce, offset + within, offset + within + size);
       else if (size <= 4) view.setUint32(STATE.bounce, this.#bus.memoryRead(address, size), true);
-      else for (let i = 0; i < size; i += 4) view.setUint32(STATE.bounce + i, this.#bus.memoryRead(address + i, 4), true);
+      else
+        for (let i = 0; i < size; i += 4) view.setUint32(STATE.bounce + i, this.#bus.memoryRead(address + i, 4), true);
     }
     this.#pendingSize = size;
     this.#pendingFirst = size;
@@ -308,7 +319,15 @@ export class Mmu {
   }
 
   /** An access to two pages: both must allow it before either is touched. */
-  #straddle(low: number, high: number, kind: number, access: number, size: number, page: number, user: boolean): number {
+  #straddle(
+    low: number,
+    high: number,
+    kind: number,
+    access: number,
+    size: number,
+    page: number,
+    user: boolean,
+  ): number {
     const nextLow = ((low & ~0xfff) + 0x1000) | 0;
     const nextPage = this.#walk(nextLow, nextLow === 0 ? (high + 1) | 0 : high, access, user);
     if (nextPage < 0) return 0;
@@ -331,8 +350,18 @@ export class Mmu {
     const page = this.#pendingPage;
     if (this.#pendingFirst === size) {
       const address = this.#pendingAddress;
-      if (size <= 4) this.#bus.memoryWrite(address, size, size === 4 ? view.getUint32(STATE.bounce, true) : size === 2 ? view.getUint16(STATE.bounce, true) : u8[STATE.bounce]!);
-      else for (let i = 0; i < size; i += 4) this.#bus.memoryWrite(address + i, 4, view.getUint32(STATE.bounce + i, true));
+      if (size <= 4)
+        this.#bus.memoryWrite(
+          address,
+          size,
+          size === 4
+            ? view.getUint32(STATE.bounce, true)
+            : size === 2
+              ? view.getUint16(STATE.bounce, true)
+              : u8[STATE.bounce]!,
+        );
+      else
+        for (let i = 0; i < size; i += 4) this.#bus.memoryWrite(address + i, 4, view.getUint32(STATE.bounce + i, true));
       return;
     }
     const first = this.#pendingFirst;
@@ -349,7 +378,8 @@ export class Mmu {
     const { i32 } = this.#r;
     const at = (TLB.base + (user ? TLB.size : 0) + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
     const tag = low & ~0xfff;
-    if (i32[at + TLB.execute / 4] === tag && i32[at + TLB.execute / 4 + 1] === high) return (tag + i32[at + TLB.addend / 4]!) >>> 0;
+    if (i32[at + TLB.execute / 4] === tag && i32[at + TLB.execute / 4 + 1] === high)
+      return (tag + i32[at + TLB.addend / 4]!) >>> 0;
     const page = this.#walk(low, high, ACCESS.execute, user);
     if (page < 0) return -1;
     const offset = this.#offsetOf(page);

@@ -4,5 +4,7 @@ import { SoftAccelerator } from './accelerator.ts';
 
 /** Binds the software CPU as the accelerator of machines. */
 export const softModule: ContainerModule = new ContainerModule(({ bind }) => {
-  bind(Accelerator).toDynamicValue(() => new SoftAccelerator());
+  bind(Accelerator)
+    .toResolvedValue(() => new SoftAccelerator())
+    .inTransientScope();
 });

@@ -2,9 +2,21 @@ import type { Cpu } from './cpu.ts';
 
 /** Model-specific registers that hold state of ours (SDM vol. 4). */
 export const MSR = {
-  tsc: 0x10, apicBase: 0x1b, sysenterCs: 0x174, sysenterEsp: 0x175, sysenterEip: 0x176, pat: 0x277, efer: 0xc000_0080,
-  star: 0xc000_0081, lstar: 0xc000_0082, cstar: 0xc000_0083, fmask: 0xc000_0084, fsBase: 0xc000_0100, gsBase: 0xc000_0101,
-  kernelGsBase: 0xc000_0102, tscAux: 0xc000_0103,
+  tsc: 0x10,
+  apicBase: 0x1b,
+  sysenterCs: 0x174,
+  sysenterEsp: 0x175,
+  sysenterEip: 0x176,
+  pat: 0x277,
+  efer: 0xc000_0080,
+  star: 0xc000_0081,
+  lstar: 0xc000_0082,
+  cstar: 0xc000_0083,
+  fmask: 0xc000_0084,
+  fsBase: 0xc000_0100,
+  gsBase: 0xc000_0101,
+  kernelGsBase: 0xc000_0102,
+  tscAux: 0xc000_0103,
 } as const;
 
 /** Model-specific registers, by number. EFER and the bases of FS and GS live in the CPU's own state. */

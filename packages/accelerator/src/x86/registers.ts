@@ -2,12 +2,46 @@ import type { GuestMemory } from '@mainboard/core';
 import { FLAG, GPR, SEGMENT, STATE, STATUS_FLAGS } from './state.ts';
 
 /** Bits of the control registers and EFER that the processor looks at (SDM vol. 3 §2.5). */
-export const CR0 = { pe: 1, mp: 2, em: 4, ts: 8, et: 0x10, ne: 0x20, wp: 0x1_0000, am: 0x4_0000, nw: 0x2000_0000, cd: 0x4000_0000, pg: 0x8000_0000 } as const;
-export const CR4 = { vme: 1, pvi: 2, tsd: 4, de: 8, pse: 0x10, pae: 0x20, mce: 0x40, pge: 0x80, pce: 0x100, osfxsr: 0x200, osxmmexcpt: 0x400, umip: 0x800 } as const;
+export const CR0 = {
+  pe: 1,
+  mp: 2,
+  em: 4,
+  ts: 8,
+  et: 0x10,
+  ne: 0x20,
+  wp: 0x1_0000,
+  am: 0x4_0000,
+  nw: 0x2000_0000,
+  cd: 0x4000_0000,
+  pg: 0x8000_0000,
+} as const;
+export const CR4 = {
+  vme: 1,
+  pvi: 2,
+  tsd: 4,
+  de: 8,
+  pse: 0x10,
+  pae: 0x20,
+  mce: 0x40,
+  pge: 0x80,
+  pce: 0x100,
+  osfxsr: 0x200,
+  osxmmexcpt: 0x400,
+  umip: 0x800,
+} as const;
 export const EFER = { sce: 1, lme: 0x100, lma: 0x400, nxe: 0x800 } as const;
 
 /** Bits of `SegmentState.rights`. */
-export const RIGHTS = { type: 0xf, s: 0x10, dpl: 0x60, p: 0x80, l: 0x2000, db: 0x4000, g: 0x8000, unusable: 0x1_0000 } as const;
+export const RIGHTS = {
+  type: 0xf,
+  s: 0x10,
+  dpl: 0x60,
+  p: 0x80,
+  l: 0x2000,
+  db: 0x4000,
+  g: 0x8000,
+  unusable: 0x1_0000,
+} as const;
 
 /** Segment registers by number, as instructions and `SEGMENTS` of core count them. */
 export const SEGREG = { es: 0, cs: 1, ss: 2, ds: 3, fs: 4, gs: 5, ldtr: 6, tr: 7 } as const;

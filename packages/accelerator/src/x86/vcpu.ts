@@ -2,10 +2,10 @@ import { type CpuBus, type CpuState, type Exit, SEGMENTS, type SegmentState, typ
 import { Cpu } from './cpu.ts';
 import { Decoded } from './decode/decoded.ts';
 import { VECTOR } from './fault.ts';
-import { deliver } from './interrupts.ts';
 import { SPECIAL } from './interpreter/generate.ts';
 import { loadInterpreter } from './interpreter/load.ts';
 import { RECORD, STOP } from './interpreter/record.ts';
+import { deliver } from './interrupts.ts';
 import { ROWS } from './isa/rows.ts';
 import { MSR } from './msr.ts';
 import { RIGHTS, SEGREG } from './registers.ts';
@@ -249,7 +249,8 @@ export class SoftVcpu implements Vcpu {
     r.setGpr64(GPR.rdx, 0x0f61n); // family, model, stepping
     r.rip = 0xfff0n;
     r.flags = 2;
-    for (let n = 0; n < 8; n++) r.setSegment(n, 0, 0n, 0xffff, n === SEGREG.cs ? 0x9b : n === SEGREG.ldtr ? 0x82 : n === SEGREG.tr ? 0x8b : 0x93);
+    for (let n = 0; n < 8; n++)
+      r.setSegment(n, 0, 0n, 0xffff, n === SEGREG.cs ? 0x9b : n === SEGREG.ldtr ? 0x82 : n === SEGREG.tr ? 0x8b : 0x93);
     r.setSegment(SEGREG.cs, 0xf000, 0xffff_0000n, 0xffff, 0x9b);
     r.cr0 = 0x6000_0010;
     r.u32[STATE.gdtr / 4 + 2] = 0xffff;
@@ -258,7 +259,7 @@ export class SoftVcpu implements Vcpu {
     r.u32[STATE.dr / 4 + 14] = 0x400;
     r.i32[STATE.mxcsr / 4] = 0x1f80;
     r.u64[STATE.xcr0 / 8] = 1n;
-    cpu.x87.init();
+    cpu.x87.reset();
     cpu.msrs.reset();
     cpu.cpl = 0;
     cpu.halted = false;
@@ -285,7 +286,10 @@ export class SoftVcpu implements Vcpu {
     fxsave.set(r.u8.slice(STATE.xmm, STATE.xmm + 256), FXSAVE_LAYOUT.xmm);
     const msrs = new Map(cpu.msrs.values);
     msrs.set(MSR.tsc, cpu.msrs.tsc);
-    const table = (at: number): { base: bigint; limit: number } => ({ base: r.u64[at / 8]!, limit: r.u32[at / 4 + 2]! });
+    const table = (at: number): { base: bigint; limit: number } => ({
+      base: r.u64[at / 8]!,
+      limit: r.u32[at / 4 + 2]!,
+    });
     const dr = (n: number): bigint => r.u64[STATE.dr / 8 + n]!;
     return {
       gpr: BigUint64Array.from({ length: 16 }, (_, n) => r.gpr64(n)),
@@ -321,7 +325,10 @@ export class SoftVcpu implements Vcpu {
       const { selector, base, limit, rights } = state.segments[name];
       r.setSegment(n, selector, base, limit, rights);
     }
-    for (const [at, { base, limit }] of [[STATE.gdtr, state.gdtr], [STATE.idtr, state.idtr]] as const) {
+    for (const [at, { base, limit }] of [
+      [STATE.gdtr, state.gdtr],
+      [STATE.idtr, state.idtr],
+    ] as const) {
       r.u64[at / 8] = base;
       r.u32[at / 4 + 2] = limit;
     }
@@ -349,6 +356,10 @@ export class SoftVcpu implements Vcpu {
     cpu.updateMode();
     cpu.code.clear();
     const event = state.delivering;
-    if (event) deliver(cpu, event.vector, { external: event.kind !== 'exception', ...(event.errorCode === undefined ? {} : { error: event.errorCode }) });
+    if (event)
+      deliver(cpu, event.vector, {
+        external: event.kind !== 'exception',
+        ...(event.errorCode === undefined ? {} : { error: event.errorCode }),
+      });
   }
 }

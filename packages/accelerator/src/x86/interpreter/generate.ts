@@ -9,7 +9,7 @@ import { ACCESS } from './access.ts';
 import { RECORD, STOP } from './record.ts';
 import { RecordOps } from './record-ops.ts';
 import { type Runtime, writeRuntime } from './runtime.ts';
-import { formOf, nameOf, pack, type Variant, variantsOf } from './variant.ts';
+import { formOf, maskOf, nameOf, pack, type Variant, variantsOf } from './variant.ts';
 
 /** Handlers that belong to no instruction, by index in the table. */
 export const SPECIAL = {
@@ -92,7 +92,7 @@ export function generateInterpreter(): Interpreter {
         });
         byName.set(name, handler);
       }
-      handlers.push((row.index << 13) | pack(variant), handler);
+      handlers.push((row.index << 13) | (pack(variant) & maskOf(row)), handler);
     }
   module.table(table);
   return { bytes: module.bytes(), handlers, writes };

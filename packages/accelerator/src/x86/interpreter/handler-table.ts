@@ -8,7 +8,22 @@ import { maskOf, pack, type Variant } from './variant.ts';
 
 /** Escapes after which the next instruction is not the one that follows. */
 const ENDING = new Set([
-  'call far', 'jmp far', 'ret far', 'iret', 'int', 'int1', 'int3', 'syscall', 'sysret', 'sysenter', 'sysexit', 'hlt', 'ud0', 'ud1', 'ud2', 'rsm',
+  'call far',
+  'jmp far',
+  'ret far',
+  'iret',
+  'int',
+  'int1',
+  'int3',
+  'syscall',
+  'sysret',
+  'sysenter',
+  'sysexit',
+  'hlt',
+  'ud0',
+  'ud1',
+  'ud2',
+  'rsm',
 ]);
 
 /** Finds the interpreter's handler for a decoded instruction. */
@@ -24,7 +39,9 @@ export class HandlerTable {
     for (let i = 0; i < handlers.length; i += 2) this.#handlers.set(handlers[i]!, handlers[i + 1]!);
     this.#writes = Uint8Array.from(writes);
     this.#mask = Int32Array.from(ROWS, maskOf);
-    this.#ends = Uint8Array.from(ROWS, ({ mnemonic }) => ((descriptionOf(mnemonic)?.ends ?? ENDING.has(mnemonic)) ? 1 : 0));
+    this.#ends = Uint8Array.from(ROWS, ({ mnemonic }) =>
+      (descriptionOf(mnemonic)?.ends ?? ENDING.has(mnemonic)) ? 1 : 0,
+    );
     this.#ignoresMemory = Uint8Array.from(ROWS, ({ mnemonic }) => (descriptionOf(mnemonic)?.ignoresMemory ? 1 : 0));
   }
 

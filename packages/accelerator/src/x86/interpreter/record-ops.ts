@@ -11,9 +11,9 @@ import type {
   UnaryOperator,
 } from '../semantics/ops.ts';
 import { FLAG, SEGMENT, STATE, TLB } from '../state.ts';
-import { FSW } from '../x87/status.ts';
-import { X87_LAYOUT } from '../x87/state.ts';
 import type { FunctionWriter, Value } from '../wasm/function.ts';
+import { X87_LAYOUT } from '../x87/state.ts';
+import { FSW } from '../x87/status.ts';
 import { ACCESS } from './access.ts';
 import { ADDRESSING, type Addressing, LINK, RECORD, STOP } from './record.ts';
 import type { Runtime } from './runtime.ts';
