@@ -9,7 +9,7 @@ interface Waiting {
 export class FakeHost implements Host {
   time = 0;
   /** Milliseconds since 1970-01-01 UTC at time 0: 2000-01-01, a Saturday. */
-  epoch = Date.UTC(2000, 0, 1);
+  epoch = 946_684_800_000;
   #soon: (() => void)[] = [];
   readonly #later = new Set<Waiting>();
 
