@@ -58,7 +58,7 @@ export function generateInterpreter(): Interpreter {
   };
   const plain: Variant = { opsize: 32, asize: 32, stack: 32, flat: true, long: true, rep: 0, addressing: 0 };
   const opsFor = (f: FunctionWriter): RecordOps =>
-    new RecordOps(f, { ...plain, mnemonic: 'special', operands: [], condition: 0 }, 0, runtime);
+    new RecordOps(f, { ...plain, mnemonic: 'special', operands: [], aligned: false, condition: 0 }, 0, runtime);
 
   // In the order of SPECIAL.
   add(f => {

@@ -4,6 +4,7 @@ import type {
   BinaryOperator,
   Cell,
   Comparison,
+  Lane,
   Ops,
   SegmentRole,
   StatusFlag,
@@ -631,40 +632,60 @@ export class RecordOps implements Ops<Value> {
     f.if(f.op('i32.and', f.op('i32.wrap_i64', linear), f.i32(15)), () => this.raise(13));
   }
 
-  readVector(operand: number, aligned = false): Value {
+  setFloatFlags(flags: number): void {
+    const f = this.#f;
+    const old = f.load('i32.load', this.#zero, STATE.mxcsr);
+    f.store('i32.store', this.#zero, STATE.mxcsr, f.op('i32.or', old, f.i32(flags)));
+  }
+
+  /** Offset in the memory of a memory operand that is about to be read. */
+  #memory(operand: number, bytes: number): Value {
+    const linear = this.linear(operand);
+    if (bytes === 16 && this.#form.aligned) this.#alignment(linear);
+    return this.#access(ACCESS.read, bytes, linear);
+  }
+
+  readVector(operand: number): Value {
     const f = this.#f;
     const { kind, size } = this.#form.operands[operand]!;
     if (kind === OPERAND_KIND.xmm) return f.load('v128.load', this.#register(operand));
     if (kind === OPERAND_KIND.mm) return f.load('v128.load64_zero', this.#register(operand));
-    const linear = this.linear(operand);
-    if (size === 128) {
-      if (aligned) this.#alignment(linear);
-      return f.load('v128.load', this.#access(ACCESS.read, 16, linear));
-    }
-    return f.load(size === 64 ? 'v128.load64_zero' : 'v128.load32_zero', this.#access(ACCESS.read, size / 8, linear));
+    const address = this.#memory(operand, size / 8);
+    if (size === 16)
+      return f.lane('i32x4.replace_lane', 0, f.v128(new Array<number>(16).fill(0)), f.load('i32.load16_u', address));
+    return f.load(size === 128 ? 'v128.load' : size === 64 ? 'v128.load64_zero' : 'v128.load32_zero', address);
   }
 
-  writeVector(operand: number, value: Value, aligned = false): void {
+  writeVector(operand: number, value: Value): void {
     const f = this.#f;
     const { kind, size } = this.#form.operands[operand]!;
     if (kind === OPERAND_KIND.xmm) return f.store('v128.store', this.#register(operand), 0, value);
-    if (kind === OPERAND_KIND.mm)
-      return f.store('i64.store', this.#register(operand), 0, f.lane('i64x2.extract_lane', 0, value));
-    const linear = this.linear(operand);
+    if (kind === OPERAND_KIND.mm) {
+      f.store('i64.store', this.#register(operand), 0, f.lane('i64x2.extract_lane', 0, value));
+      // As an x87 register it is a NaN now (SDM vol. 1 §9.2).
+      return f.store('i32.store16', this.#register(operand), 8, f.i32(0xffff));
+    }
     if (size !== 128)
-      return this.store(
-        size as Width,
-        linear,
-        f.lane(size === 64 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', 0, value),
-      );
-    if (aligned) this.#alignment(linear);
+      return this.write(operand, f.lane(size === 64 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', 0, value));
+    const linear = this.linear(operand);
+    if (this.#form.aligned) this.#alignment(linear);
     const address = this.#access(ACCESS.write, 16, linear);
     f.store('v128.store', address, 0, value);
     this.#commit(address);
   }
 
-  writeLane(operand: number, lane: 'i32' | 'i64' | 'f32' | 'f64', value: Value): void {
+  readLane(operand: number, lane: Lane): Value {
+    const { kind } = this.#form.operands[operand]!;
+    const bytes = lane === 'i32' || lane === 'f32' ? 4 : 8;
+    return this.#f.load(`${lane}.load`, isRegister(kind) ? this.#register(operand) : this.#memory(operand, bytes));
+  }
+
+  writeLane(operand: number, lane: Lane, value: Value): void {
     this.#f.store(`${lane}.store`, this.#register(operand), 0, value);
+  }
+
+  selectVector(condition: Value, yes: Value, no: Value): Value {
+    return this.#f.select(condition, yes, no);
   }
 
   xmm(n: number): Value {

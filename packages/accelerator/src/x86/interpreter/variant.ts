@@ -124,7 +124,9 @@ function operandsOf(row: Row, { opsize, addressing }: Variant): FormOperand[] {
 
 /** The form that a description sees. */
 export function formOf(row: Row, v: Variant): Form {
-  return { ...v, mnemonic: row.mnemonic, operands: operandsOf(row, v), condition: conditionOf(row.mnemonic) };
+  const { mnemonic, exception, unaligned } = row;
+  const aligned = (exception === 1 || exception === 2 || exception === 4) && !unaligned;
+  return { ...v, mnemonic, operands: operandsOf(row, v), aligned, condition: conditionOf(mnemonic) };
 }
 
 /** Name of the handler of a variant; handlers of one name are one. */

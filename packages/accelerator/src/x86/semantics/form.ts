@@ -29,6 +29,8 @@ export interface Form {
   readonly long: boolean;
   /** F2 or F3 on a string instruction, else 0. */
   readonly rep: 0 | 0xf2 | 0xf3;
+  /** A 16-byte memory operand that does not lie on 16 bytes is #GP(0) (SDM vol. 2 §2.5, exception types 1, 2 and 4). */
+  readonly aligned: boolean;
   /** Condition code of jcc, setcc and cmovcc (SDM vol. 1 appendix B). */
   readonly condition: number;
 }

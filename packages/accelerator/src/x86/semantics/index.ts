@@ -2,8 +2,18 @@ import type { Description } from './description.ts';
 import { flow } from './flow.ts';
 import { integer } from './integer.ts';
 import { strings } from './string.ts';
+import { vectorInteger } from './vector-integer.ts';
+import { vectorMove } from './vector-move.ts';
+import { vectorShuffle } from './vector-shuffle.ts';
 
-const DESCRIPTIONS: Readonly<Record<string, Description>> = { ...integer, ...flow, ...strings };
+const DESCRIPTIONS: Readonly<Record<string, Description>> = {
+  ...integer,
+  ...flow,
+  ...strings,
+  ...vectorMove,
+  ...vectorInteger,
+  ...vectorShuffle,
+};
 
 /** Condition codes by the suffix of the mnemonic, in the order of their numbers (SDM vol. 1 appendix B). */
 const CONDITIONS = ['o', 'no', 'b', 'nb', 'z', 'nz', 'be', 'nbe', 's', 'ns', 'p', 'np', 'l', 'nl', 'le', 'nle'];

@@ -24,6 +24,9 @@ export type SystemFlag = Exclude<keyof typeof FLAG, StatusFlag>;
 /** A segment by role: the effective segment of the memory operand, or a fixed one. */
 export type SegmentRole = 'effective' | 'es' | 'ss';
 
+/** The low part of a vector, as a number. */
+export type Lane = 'i32' | 'i64' | 'f32' | 'f64';
+
 /** A value that changes while an instruction runs. */
 export interface Cell<V> {
   get(): V;
@@ -122,11 +125,16 @@ export interface Ops<V> {
   // ---- SSE
   /** A condition: MXCSR is such that host arithmetic gives the right result (nearest, all exceptions masked, no DAZ/FTZ). */
   hostRounding(): V;
-  /** A vector operand; narrower memory is zero-extended. `aligned`: #GP(0) unless it lies on 16 bytes. */
-  readVector(operand: number, aligned?: boolean): V;
-  writeVector(operand: number, value: V, aligned?: boolean): void;
-  /** An XMM or MMX register operand's low part becomes `value`, the rest stays. */
-  writeLane(operand: number, lane: 'i32' | 'i64' | 'f32' | 'f64', value: V): void;
+  /** Sets exception flags in MXCSR. Nothing more: {@link hostRounding} says that all are masked. */
+  setFloatFlags(flags: number): void;
+  /** A vector operand; an MMX register or narrower memory is zero-extended. #GP(0) as the form's `aligned` says. */
+  readVector(operand: number): V;
+  writeVector(operand: number, value: V): void;
+  /** The low part of an XMM, MMX or memory operand. */
+  readLane(operand: number, lane: Lane): V;
+  /** An XMM register operand's low part becomes `value`, the rest stays. */
+  writeLane(operand: number, lane: Lane, value: V): void;
+  selectVector(condition: V, yes: V, no: V): V;
   xmm(n: number): V;
   vectorConstant(bytes: readonly number[]): V;
   /** An operator of WebAssembly's vector and floating-point vocabulary, by its name in the text format. */
