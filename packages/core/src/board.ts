@@ -59,6 +59,11 @@ export class BoardAssembly<O> implements Board<O> {
     this.reset = new InPin('board.reset', scope);
     this.poweroff = new InPin('board.poweroff', scope);
     this.#surroundings = surroundings;
+    // board files take the board apart: ({ add, wire }) => …
+    this.add = this.add.bind(this);
+    this.ram = this.ram.bind(this);
+    this.rom = this.rom.bind(this);
+    this.wire = this.wire.bind(this);
   }
 
   add<S extends DeviceSpec>(name: string, type: DeviceType<S>, properties?: GivenProperties<S>): DeviceHandle<S> {

@@ -76,6 +76,16 @@ describe('composition', () => {
     expect(met[0]).not.toBe(met[1]);
   });
 
+  test('the modules of two machines with a chip in common go together; two accelerators do not', () => {
+    const c = container();
+    c.load(deviceModule(pic, ticker));
+    expect(buildMachine(definition, {}, c).devices.size).toBe(2);
+    c.bind<Accelerator>(Accelerator).toConstantValue(new FakeAccelerator());
+    expect(() => buildMachine(definition, {}, c)).toThrow(
+      'Several bindings of Accelerator fit; load one module that binds it',
+    );
+  });
+
   test('what is not bound is named', () => {
     expect(() => buildMachine(definition, {}, new Container())).toThrow('Nothing is bound to Host.');
     const c = container();
@@ -134,6 +144,15 @@ describe('composition', () => {
     );
     expect(() => kept!.ram(4096)).toThrow('The board is frozen');
     expect(() => kept!.wire([])).toThrow('The board is frozen');
+  });
+
+  test('a board file may take the board apart', () => {
+    const apart = defineMachine('apart', {}, ({ add, wire, ram, rom, cpus: [cpu], memory }) => {
+      const pic0 = add('pic0', pic);
+      memory.map({ 0: ram(4096), 0x1000: rom('boot', 4096) });
+      wire([[pic0.int, cpu.intr]]);
+    });
+    expect(buildMachine(apart, {}, container()).bus.memoryPeek(0x1000, 2)).toBe(0xffff);
   });
 
   test('machines in one process have nothing in common', () => {

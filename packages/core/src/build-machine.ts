@@ -77,28 +77,26 @@ export function buildMachine<P extends PropertyTable>(
 }
 
 function mustGet<T>(container: Container, token: Token<T>, advice: string): T {
-  const found = container.get<T>(token, { optional: true });
-  if (found === undefined)
-    throw new MainboardError('missing-binding', `Nothing is bound to ${token.description}. ${advice}`, {
-      token: token.description,
-    });
+  const name = token.description;
+  const found = onlyOne(
+    () => container.get<T>(token, { optional: true }),
+    `Several bindings of ${name} fit; load one module that binds it, and rebind in those that replace it.`,
+    { token: name },
+  );
+  if (found === undefined) {
+    throw new MainboardError('missing-binding', `Nothing is bound to ${name}. ${advice}`, { token: name });
+  }
   return found;
 }
 
 /** The binding for this device, or the one for all. */
 function backend(container: Container, token: symbol, device: string): unknown {
   const name = token.description;
-  let found: unknown;
-  try {
-    found = container.get(token, { name: device, optional: true }) ?? container.get(token, { optional: true });
-  } catch (cause) {
-    if (!(cause instanceof Error) || !/ambiguous/i.test(cause.message)) throw cause;
-    throw new MainboardError(
-      'ambiguous-binding',
-      `Several bindings of ${name} fit device ${device}; bind one .whenNamed('${device}') and the one for all others .whenDefault().`,
-      { token: name, device },
-    );
-  }
+  const found = onlyOne(
+    () => container.get(token, { name: device, optional: true }) ?? container.get(token, { optional: true }),
+    `Several bindings of ${name} fit device ${device}; bind one .whenNamed('${device}') and the one for all others .whenDefault().`,
+    { token: name, device },
+  );
   if (found === undefined) {
     throw new MainboardError(
       'missing-binding',
@@ -107,4 +105,14 @@ function backend(container: Container, token: symbol, device: string): unknown {
     );
   }
   return found;
+}
+
+/** Turns inversify's complaint about several candidates into ours; it has no error type of its own to tell by. */
+function onlyOne<T>(get: () => T, advice: string, data: Readonly<Record<string, unknown>>): T {
+  try {
+    return get();
+  } catch (cause) {
+    if (!(cause instanceof Error) || !/^ambiguous/i.test(cause.message)) throw cause;
+    throw new MainboardError('ambiguous-binding', advice, data);
+  }
 }

@@ -117,10 +117,10 @@ export function defineDevice<const S extends DeviceSpec>(
   return { id: token(type), type, spec, implementation: { create } };
 }
 
-/** Binds the default implementation of each type. */
+/** Binds the default implementation of each type that has none yet: modules of machines with common chips go together. */
 export function deviceModule(...types: readonly AnyDeviceType[]): ContainerModule {
-  return new ContainerModule(({ bind }) => {
-    for (const { id, implementation } of types) bind(id).toConstantValue(implementation);
+  return new ContainerModule(({ bind, isBound }) => {
+    for (const { id, implementation } of types) if (!isBound(id)) bind(id).toConstantValue(implementation);
   });
 }
 
