@@ -79,6 +79,17 @@ describe('writes', () => {
     expect(seen).toEqual([[0x0f, 0x05, 0x0f]]);
   });
 
+  test('bits beyond the access are cut off', () => {
+    const seen: number[] = [];
+    const { window } = compile(uart, {
+      IER: { onWrite: value => seen.push(value) },
+      WIDE: { onWrite: value => seen.push(value) },
+    });
+    window.write(1, 1, 0x1ff);
+    window.write(4, 4, -1);
+    expect(seen).toEqual([0xff, 0xffff_ffff]);
+  });
+
   test('one goes to the register for writing, the other is read-only', () => {
     const { window, file } = compile(uart);
     window.write(0, 1, 0x7a);

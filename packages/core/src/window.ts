@@ -132,7 +132,8 @@ class Cell {
     return value;
   }
 
-  write(value: number): void {
+  write(given: number): void {
+    const value = (given & this.mask) >>> 0;
     const previous = this.#values[this.#index]!;
     const changed = this.#clears ? previous & ~value : value;
     this.#values[this.#index] = (previous & ~this.#writable) | (changed & this.#writable);
@@ -144,7 +145,7 @@ class Cell {
     const shift = 8 * part;
     const mask = (registerMask(size) << shift) >>> 0;
     const kept = this.#clears ? 0 : this.#values[this.#index]! & ~mask;
-    this.write((kept | ((value << shift) & mask)) >>> 0);
+    this.write(kept | ((value << shift) & mask));
   }
 }
 
@@ -267,6 +268,6 @@ export class HandledWindow implements Window {
   }
 
   write(offset: number, size: number, value: number): void {
-    this.#behaviour.write?.(offset, size, value);
+    this.#behaviour.write?.(offset, size, (value & registerMask(size)) >>> 0);
   }
 }
