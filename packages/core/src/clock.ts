@@ -18,6 +18,9 @@ export interface Clock {
 }
 export const Clock: Token<Clock> = token('Clock');
 
+/** More overdue deadlines than a machine can have that was not asleep for minutes. */
+const MANY = 100_000;
+
 class HeapTimer implements Timer {
   readonly name: string;
   readonly fire: () => void;
@@ -161,6 +164,12 @@ export class VirtualClock implements Clock {
   stop(): void {
     this.#base = this.now();
     this.#started = undefined;
+  }
+
+  /** Fires all that is due, so that nothing is overdue. */
+  catchUp(): void {
+    const now = this.now();
+    for (let fired = 0; fired < MANY && this.queue.fireNext(now); fired++);
   }
 
   /** Sets the time, when a snapshot is restored. */

@@ -275,6 +275,25 @@ describe('save and restore', () => {
     expect([second.machine.state, second.machine.save(), second.vcpu.intr]).toEqual(['paused', saved, true]);
   });
 
+  test('what is overdue happens before a save, so that no tick is lost in it', () => {
+    const { machine, host, bus } = bench({}, 2 * MS);
+    machine.start();
+    host.turn();
+    bus.portWrite(0x40, 1, 1);
+    host.time += 5 * MS; // the host was busy elsewhere: two ticks are due
+    const saved = machine.save();
+    expect(saved.devices.pic0!.state).toEqual({ edges: 2 });
+    machine.restore(saved);
+    expect(machine.save()).toEqual(saved);
+  });
+
+  test('a reset that was asked for happens before a save', () => {
+    const { machine, vcpu, bus } = bench();
+    machine.reset();
+    bus.portWrite(0x40, 1, 2);
+    expect([machine.save().devices.tick!.registers, vcpu.calls.reset]).toEqual([{ CTRL: 0 }, 2]);
+  });
+
   test('a snapshot of something else is refused', async () => {
     const { machine } = bench();
     expect(() => machine.save()).toThrow('A machine that is built cannot save; start or reset it first.');

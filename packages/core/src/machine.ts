@@ -144,10 +144,15 @@ export class Machine extends EventEmitter<MachineEvents> {
     return this.#waiters.wait(what, timeout, over ? this.#endedError() : undefined);
   }
 
-  /** The whole machine as plain data. @throws MainboardError `wrong-state` while guest code runs. */
+  /**
+   * The whole machine as plain data, up to date: timers that are overdue fire first, and requests are carried out.
+   * @throws MainboardError `wrong-state` while guest code runs.
+   */
   save(): MachineSnapshot {
     this.#mustBe('save', 'running', 'paused', 'stopped');
     this.#mustBeAtBoundary('save');
+    this.clock.catchUp(); // an edge that is overdue would be one that a restore must not make
+    this.#boundary();
     return {
       machine: this.name,
       now: this.clock.now(),
