@@ -659,14 +659,20 @@ export class RecordOps implements Ops<Value> {
   writeVector(operand: number, value: Value): void {
     const f = this.#f;
     const { kind, size } = this.#form.operands[operand]!;
-    if (kind === OPERAND_KIND.xmm) return f.store('v128.store', this.#register(operand), 0, value);
+    if (kind === OPERAND_KIND.xmm) {
+      f.store('v128.store', this.#register(operand), 0, value);
+      return;
+    }
     if (kind === OPERAND_KIND.mm) {
       f.store('i64.store', this.#register(operand), 0, f.lane('i64x2.extract_lane', 0, value));
       // As an x87 register it is a NaN now (SDM vol. 1 §9.2).
-      return f.store('i32.store16', this.#register(operand), 8, f.i32(0xffff));
+      f.store('i32.store16', this.#register(operand), 8, f.i32(0xffff));
+      return;
     }
-    if (size !== 128)
-      return this.write(operand, f.lane(size === 64 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', 0, value));
+    if (size !== 128) {
+      this.write(operand, f.lane(size === 64 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', 0, value));
+      return;
+    }
     const linear = this.linear(operand);
     if (this.#form.aligned) this.#alignment(linear);
     const address = this.#access(ACCESS.write, 16, linear);

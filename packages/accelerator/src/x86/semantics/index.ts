@@ -2,6 +2,8 @@ import type { Description } from './description.ts';
 import { flow } from './flow.ts';
 import { integer } from './integer.ts';
 import { strings } from './string.ts';
+import { vectorConvert } from './vector-convert.ts';
+import { vectorFloat } from './vector-float.ts';
 import { vectorInteger } from './vector-integer.ts';
 import { vectorMove } from './vector-move.ts';
 import { vectorShuffle } from './vector-shuffle.ts';
@@ -13,6 +15,8 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...vectorMove,
   ...vectorInteger,
   ...vectorShuffle,
+  ...vectorFloat,
+  ...vectorConvert,
 };
 
 /** Condition codes by the suffix of the mnemonic, in the order of their numbers (SDM vol. 1 appendix B). */

@@ -2,9 +2,9 @@ import { GPR } from '../state.ts';
 import type { Description, Descriptions } from './description.ts';
 import type { Width } from './form.ts';
 import type { Ops } from './ops.ts';
-import { immediate, iota, isMemory, isMmx, lanes16, lanes32, lowHalf, zeroVector } from './vector.ts';
+import { immediate, iota, isMemory, isMmx, lanes32, lowHalf, zeroVector } from './vector.ts';
 
-const HIGH_TO_LOW = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
+const _HIGH_TO_LOW = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
 const size = (operand: { readonly size: number }): Width => operand.size as Width;
 
 /** All of an operand to another as wide; what is wider than a memory source becomes 0. */

@@ -1,6 +1,6 @@
 import type { Description, Descriptions } from './description.ts';
 import type { Ops } from './ops.ts';
-import { immediate, iota, isMmx, lanes16, lanes32, zeroVector } from './vector.ts';
+import { iota, isMmx, lanes16, lanes32, zeroVector } from './vector.ts';
 
 /**
  * Rearrangements. Where an immediate says how, it is turned into a vector of byte numbers for a swizzle: multiplying

@@ -26,6 +26,9 @@ export function lanes16<V>(o: Ops<V>, ...lanes: number[]): V {
   );
 }
 
+/** A vector constant of two equal 64-bit lanes, from their high halves; the low halves are 0. */
+export const lanes64 = <V>(o: Ops<V>, high: number): V => lanes32(o, 0, high);
+
 export const zeroVector = <V>(o: Ops<V>): V => o.vectorConstant(new Array<number>(16).fill(0));
 /** Byte n holds n: the swizzle that changes nothing. */
 export const iota = <V>(o: Ops<V>): V => o.vectorConstant(Array.from({ length: 16 }, (_, i) => i));
