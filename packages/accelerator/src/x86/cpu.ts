@@ -8,6 +8,7 @@ import { Mmu } from './mmu.ts';
 import { Msrs } from './msr.ts';
 import { CR0, CR4, EFER, Registers, RIGHTS, SEGREG } from './registers.ts';
 import { FLAG, GPR, SEGMENT, STATE, TLB } from './state.ts';
+import { X87Bridge } from './x87/bridge.ts';
 import { X87 } from './x87/state.ts';
 
 /** Bits of the mode that code is decoded for: code size 0–2 (16, 32, 64), stack size, flat data segments, unlimited CS. */
@@ -27,6 +28,7 @@ export class Cpu {
   readonly code: CodeCache;
   readonly mmu: Mmu;
   readonly x87: X87;
+  readonly x87Bridge: X87Bridge;
   readonly msrs: Msrs;
 
   /** Current privilege level, 0–3. */
@@ -49,6 +51,7 @@ export class Cpu {
     this.code = new CodeCache(this);
     this.mmu = new Mmu(this.r, bus, this.fault, this.code);
     this.x87 = new X87(this.r.view, STATE.x87);
+    this.x87Bridge = new X87Bridge(this);
     this.msrs = new Msrs(this);
   }
 
@@ -94,7 +97,7 @@ export class Cpu {
     const { cr0, cr4 } = r;
     const noSse = cr0 & CR0.em || !(cr4 & CR4.osfxsr);
     r.i32[STATE.sseFault / 4] = noSse ? VECTOR.ud : cr0 & CR0.ts ? VECTOR.nm : 0;
-    r.i32[STATE.mmxFault / 4] = cr0 & CR0.em ? VECTOR.ud : cr0 & CR0.ts ? VECTOR.nm : 0;
+    this.updateMmxFault();
     r.i32[STATE.mayChangeIf / 4] = !this.protectedMode || (!this.v86 && this.cpl <= r.iopl) ? 1 : 0;
     this.#updateKey();
   }
@@ -103,6 +106,13 @@ export class Cpu {
   setMxcsr(value: number): void {
     this.r.i32[STATE.mxcsr / 4] = value;
     this.r.i32[STATE.sseExact / 4] = (value & 0xffc0) === 0x1f80 ? 0 : 1;
+  }
+
+  /** What MMX instructions fault with, if anything: by CR0, or for an x87 exception that waits. */
+  updateMmxFault(): void {
+    const { cr0, i32 } = this.r;
+    const waiting = cr0 & CR0.ne && this.x87.pending() ? VECTOR.mf : 0;
+    i32[STATE.mmxFault / 4] = cr0 & CR0.em ? VECTOR.ud : cr0 & CR0.ts ? VECTOR.nm : waiting;
   }
 
   #updateKey(): void {
@@ -170,6 +180,12 @@ export class Cpu {
   #access(linear: bigint, info: number, user: boolean): number {
     const low = Number(linear & 0xffff_ffffn) | 0;
     const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    const { i32 } = this.r;
+    // The TLB first: what it knows lies in RAM.
+    const entry = (TLB.base + (user ? TLB.size : 0) + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
+    const tag = (info & ~0xff) === ACCESS.read ? entry + TLB.read / 4 : entry + TLB.write / 4;
+    if (i32[tag] === (low & ~0xfff) && i32[tag + 1] === high && (low & 0xfff) + (info & 0xff) <= 4096)
+      return (low + i32[entry + TLB.addend / 4]!) >>> 0;
     const at = this.mmu.translate(low, high, info, user);
     if (at === 0) throw this.fault;
     return at;

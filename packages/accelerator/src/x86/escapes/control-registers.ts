@@ -1,0 +1,137 @@
+import type { Cpu } from '../cpu.ts';
+import { type Decoded, OPERAND_KIND } from '../decode/decoded.ts';
+import { VECTOR } from '../fault.ts';
+import { PHYSICAL_BITS } from '../mmu.ts';
+import { CR0, CR4, EFER, RIGHTS, SEGREG } from '../registers.ts';
+import { STATE } from '../state.ts';
+import type { Escape } from './escape.ts';
+
+/** Bits of CR0 that exist; writes to others are ignored (SDM vol. 3 §2.5). ET is always 1. */
+const CR0_BITS = (CR0.pe | CR0.mp | CR0.em | CR0.ts | CR0.ne | CR0.wp | CR0.am | CR0.nw | CR0.cd | CR0.pg) >>> 0;
+/** Bits of CR4 of the features that CPUID lists; others are reserved. */
+const CR4_BITS = CR4.tsd | CR4.de | CR4.pse | CR4.pae | CR4.pge | CR4.pce | CR4.osfxsr | CR4.osxmmexcpt;
+const DR7 = { fixed: 0x400, gd: 0x2000 } as const;
+const DR6 = { fixed: 0xffff_0ff0, zero: 0x1000, bd: 0x2000 } as const;
+
+/** Loads CR0, with the switches between modes that hang on it (SDM vol. 2 MOV CR; vol. 3 §9.8.5). */
+export function writeCr0(cpu: Cpu, value: bigint): number {
+  const { r } = cpu;
+  if (value > 0xffff_ffffn) cpu.gp();
+  const next = ((Number(value) & CR0_BITS) | CR0.et) >>> 0;
+  const old = r.cr0;
+  const paging = (next & CR0.pg) !== 0;
+  if (paging && !(next & CR0.pe)) cpu.gp();
+  if (next & CR0.nw && !(next & CR0.cd)) cpu.gp();
+  if (paging !== ((old & CR0.pg) !== 0)) {
+    if (paging && r.efer & EFER.lme) {
+      // IA-32e mode begins in compatibility mode, with PAE and a TSS that it knows.
+      if (!(r.cr4 & CR4.pae) || r.rights(SEGREG.cs) & RIGHTS.l || !(r.rights(SEGREG.tr) & 8)) cpu.gp();
+      r.efer |= EFER.lma;
+    } else if (!paging) {
+      if (cpu.bits64) cpu.gp();
+      r.efer &= ~EFER.lma;
+    }
+  }
+  r.cr0 = next;
+  if ((next ^ old) & (CR0.pg | CR0.wp | CR0.pe)) cpu.flushTlb();
+  cpu.updateMode();
+  return cpu.leave();
+}
+
+function writeCr3(cpu: Cpu, value: bigint): number {
+  if (value >> BigInt(PHYSICAL_BITS)) cpu.gp();
+  cpu.r.cr3 = value;
+  cpu.flushTlb();
+  return cpu.leave();
+}
+
+function writeCr4(cpu: Cpu, value: bigint): number {
+  const { r } = cpu;
+  if (value & ~BigInt(CR4_BITS)) cpu.gp();
+  const next = Number(value);
+  if (cpu.longMode && !(next & CR4.pae)) cpu.gp();
+  const changed = next ^ r.cr4;
+  r.cr4 = next;
+  if (changed & (CR4.pse | CR4.pae | CR4.pge)) cpu.flushTlb();
+  cpu.updateMode();
+  return cpu.leave();
+}
+
+/** CR8 is the task-priority register of a local APIC; without one it only keeps its value. */
+function writeCr8(cpu: Cpu, value: bigint): void {
+  if (value > 15n) cpu.gp();
+  cpu.r.u64[STATE.cr / 8 + 8] = value;
+}
+
+/** MOV from and to control registers (SDM vol. 2). */
+export function movFromCr(cpu: Cpu, i: Decoded): void {
+  cpu.requireCpl0();
+  const { reg } = i.operands[1];
+  cpu.write(i, 0, reg === 2 ? cpu.r.cr2 : cpu.r.u64[STATE.cr / 8 + reg]!);
+}
+export function movToCr(cpu: Cpu, i: Decoded): number | undefined {
+  cpu.requireCpl0();
+  const value = cpu.read(i, 1);
+  switch (i.operands[0].reg) {
+    case 0:
+      return writeCr0(cpu, value);
+    case 2:
+      cpu.r.cr2 = value;
+      return undefined;
+    case 3:
+      return writeCr3(cpu, value);
+    case 4:
+      return writeCr4(cpu, value);
+    default:
+      writeCr8(cpu, value);
+      return undefined;
+  }
+}
+
+/**
+ * Number of a debug register: DR4 and DR5 are DR6 and DR7 unless CR4.DE is set. DR7.GD makes any access a #DB.
+ * NOT IMPLEMENTED: breakpoints; the registers only keep their values.
+ */
+function debugRegister(cpu: Cpu, n: number): number {
+  const { r } = cpu;
+  if ((n === 4 || n === 5) && r.cr4 & CR4.de) cpu.ud();
+  cpu.requireCpl0();
+  if (r.u32[STATE.dr / 4 + 14]! & DR7.gd) {
+    r.u32[STATE.dr / 4 + 12] = r.u32[STATE.dr / 4 + 12]! | DR6.bd;
+    cpu.raise(VECTOR.db);
+  }
+  return n === 4 || n === 5 ? n + 2 : n;
+}
+
+export function movFromDr(cpu: Cpu, i: Decoded): void {
+  cpu.write(i, 0, cpu.r.u64[STATE.dr / 8 + debugRegister(cpu, i.operands[1].reg)]!);
+}
+export function movToDr(cpu: Cpu, i: Decoded): void {
+  const n = debugRegister(cpu, i.operands[0].reg);
+  let value = cpu.read(i, 1);
+  if (n >= 6) {
+    if (value > 0xffff_ffffn) cpu.gp();
+    const low = Number(value);
+    value = BigInt((n === 6 ? (low | DR6.fixed) & ~DR6.zero : (low | DR7.fixed) & 0xffff_2fff) >>> 0);
+  }
+  cpu.r.u64[STATE.dr / 8 + n] = value;
+}
+
+export const controlRegisters = {
+  /** PE, MP, EM and TS; PE can be set only. */
+  lmsw: (cpu, i) => {
+    cpu.requireCpl0();
+    const value = Number(cpu.read(i, 0)) & 0xf;
+    const old = cpu.r.cr0;
+    return writeCr0(cpu, BigInt(((old & ~0xe) | value) >>> 0));
+  },
+  smsw: (cpu, i) => {
+    const value = BigInt(cpu.r.cr0);
+    cpu.write(i, 0, i.operands[0].kind === OPERAND_KIND.gpr ? value : value & 0xffffn);
+  },
+  clts: cpu => {
+    cpu.requireCpl0();
+    cpu.r.cr0 = (cpu.r.cr0 & ~CR0.ts) >>> 0;
+    cpu.updateMode();
+  },
+} satisfies Record<string, Escape>;

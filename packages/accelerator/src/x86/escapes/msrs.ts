@@ -1,0 +1,93 @@
+import { type Cpu, isCanonical } from '../cpu.ts';
+import { MSR } from '../msr.ts';
+import { CR0, CR4, EFER, SEGREG } from '../registers.ts';
+import { GPR } from '../state.ts';
+import type { Escape } from './escape.ts';
+
+const EFER_BITS = EFER.sce | EFER.lme | EFER.lma | EFER.nxe;
+
+/** Memory types that a PAT entry may have (SDM vol. 3 table 11-10), as bits. */
+const PAT_TYPES = (1 << 0) | (1 << 1) | (1 << 4) | (1 << 5) | (1 << 6) | (1 << 7);
+
+function writeEfer(cpu: Cpu, value: bigint): number {
+  const { r } = cpu;
+  if (value & ~BigInt(EFER_BITS)) cpu.gp();
+  const next = (Number(value) & ~EFER.lma) | (r.efer & EFER.lma);
+  const changed = next ^ r.efer;
+  if (changed & EFER.lme && r.cr0 & CR0.pg) cpu.gp();
+  r.efer = next;
+  if (changed & EFER.nxe) cpu.flushTlb();
+  return cpu.leave();
+}
+
+/** Registers whose value is an address of 64-bit mode. */
+const ADDRESSES: ReadonlySet<number> = new Set([
+  MSR.sysenterEsp,
+  MSR.sysenterEip,
+  MSR.lstar,
+  MSR.cstar,
+  MSR.fsBase,
+  MSR.gsBase,
+  MSR.kernelGsBase,
+]);
+/** Registers that take any value. */
+const PLAIN: ReadonlySet<number> = new Set([MSR.sysenterCs, MSR.star, MSR.fmask, MSR.tscAux]);
+
+export const msrs = {
+  /** What is not a register of ours is #GP(0), as on a processor that has no such register. */
+  rdmsr: cpu => {
+    cpu.requireCpl0();
+    const { r } = cpu;
+    const msr = r.gpr32(GPR.rcx);
+    let value: bigint;
+    if (msr === MSR.efer) value = BigInt(r.efer);
+    else if (msr === MSR.fsBase) value = r.base(SEGREG.fs);
+    else if (msr === MSR.gsBase) value = r.base(SEGREG.gs);
+    else if (msr === MSR.tsc) value = cpu.msrs.tsc;
+    else if (msr === MSR.pat || ADDRESSES.has(msr) || PLAIN.has(msr)) value = cpu.msrs.get(msr);
+    else return cpu.gp();
+    r.setGpr32(GPR.rax, Number(value & 0xffff_ffffn));
+    r.setGpr32(GPR.rdx, Number(value >> 32n));
+  },
+  wrmsr: cpu => {
+    cpu.requireCpl0();
+    const { r } = cpu;
+    const msr = r.gpr32(GPR.rcx);
+    const value = (BigInt(r.gpr32(GPR.rdx)) << 32n) | BigInt(r.gpr32(GPR.rax));
+    if (ADDRESSES.has(msr)) {
+      if (!isCanonical(value)) cpu.gp();
+      if (msr === MSR.fsBase) r.setBase(SEGREG.fs, value);
+      else if (msr === MSR.gsBase) r.setBase(SEGREG.gs, value);
+      else cpu.msrs.set(msr, value);
+    } else if (PLAIN.has(msr)) cpu.msrs.set(msr, value);
+    else if (msr === MSR.efer) return writeEfer(cpu, value);
+    else if (msr === MSR.tsc) cpu.msrs.tsc = value;
+    else if (msr === MSR.pat) {
+      for (let byte = 0n; byte < 64n; byte += 8n) if (!((PAT_TYPES >> Number((value >> byte) & 0xffn)) & 1)) cpu.gp();
+      cpu.msrs.set(msr, value);
+    } else cpu.gp();
+    return undefined;
+  },
+  rdtsc: cpu => readTsc(cpu),
+  rdtscp: cpu => {
+    readTsc(cpu);
+    cpu.r.setGpr32(GPR.rcx, Number(cpu.msrs.get(MSR.tscAux) & 0xffff_ffffn));
+  },
+  /** There are no performance counters. */
+  rdpmc: cpu => cpu.gp(),
+  swapgs: cpu => {
+    cpu.requireCpl0();
+    const { r } = cpu;
+    const base = r.base(SEGREG.gs);
+    r.setBase(SEGREG.gs, cpu.msrs.get(MSR.kernelGsBase));
+    cpu.msrs.set(MSR.kernelGsBase, base);
+  },
+} satisfies Record<string, Escape>;
+
+function readTsc(cpu: Cpu): void {
+  const { r } = cpu;
+  if (r.cr4 & CR4.tsd && cpu.cpl !== 0) cpu.gp();
+  const { tsc } = cpu.msrs;
+  r.setGpr32(GPR.rax, Number(tsc & 0xffff_ffffn));
+  r.setGpr32(GPR.rdx, Number(tsc >> 32n));
+}

@@ -1,0 +1,79 @@
+import type { Cpu } from '../cpu.ts';
+import { type Decoded, OPERAND_KIND } from '../decode/decoded.ts';
+import { SEGREG } from '../registers.ts';
+import { loadSegment } from '../segmentation.ts';
+import { GPR } from '../state.ts';
+import { movFromCr, movFromDr, movToCr, movToDr } from './control-registers.ts';
+import type { Escape } from './escape.ts';
+
+/**
+ * Ends an instruction that loaded a segment register. After SS, interrupts wait for one instruction, which is to load
+ * the stack pointer (SDM vol. 3 §6.8.3).
+ */
+function segmentLoaded(cpu: Cpu, n: number): number | undefined {
+  const before = cpu.mode;
+  cpu.updateMode();
+  if (n === SEGREG.ss) cpu.shadow = true;
+  return n === SEGREG.ss || cpu.mode !== before ? cpu.leave() : undefined;
+}
+
+/** MOV to a segment register, from and to control and debug registers. */
+const mov: Escape = (cpu, i) => {
+  const [to, from] = i.operands;
+  if (to.kind === OPERAND_KIND.seg) {
+    loadSegment(cpu, to.reg, Number(cpu.read(i, 1) & 0xffffn));
+    return segmentLoaded(cpu, to.reg);
+  }
+  if (to.kind === OPERAND_KIND.cr) return movToCr(cpu, i);
+  if (to.kind === OPERAND_KIND.dr) return movToDr(cpu, i);
+  if (from.kind === OPERAND_KIND.cr) return movFromCr(cpu, i);
+  if (from.kind === OPERAND_KIND.dr) return movFromDr(cpu, i);
+  cpu.write(i, 0, BigInt(cpu.r.selector(from.reg))); // from a segment register
+  return undefined;
+};
+
+/** POP to memory or to a segment register. */
+const pop: Escape = (cpu, i) => {
+  const bytes = i.opsize / 8;
+  const bits = cpu.stackBits;
+  const value = cpu.peekStack(i.opsize);
+  const past = BigInt.asUintN(bits, cpu.stackPointer + BigInt(bytes));
+  const [{ kind, reg }] = i.operands;
+  if (kind === OPERAND_KIND.seg) {
+    loadSegment(cpu, reg, Number(value & 0xffffn));
+    cpu.r.setGpr(GPR.rsp, bits, past);
+    return segmentLoaded(cpu, reg);
+  }
+  // An address that counts from rSP counts from its new value (SDM vol. 2 POP).
+  const moved = i.base === GPR.rsp ? BigInt(bytes) : 0n;
+  const offset = BigInt.asUintN(i.asize, cpu.offset(i) + moved);
+  cpu.store(i.opsize, cpu.linear(i.seg, offset, bytes, true), value);
+  cpu.r.setGpr(GPR.rsp, bits, past);
+  return undefined;
+};
+
+/** PUSH of a segment register. */
+const push: Escape = (cpu, i: Decoded) => cpu.push(i.opsize, BigInt(cpu.r.selector(i.operands[0].reg)));
+
+/** LDS and its kin: an offset, then a selector. */
+const loadFar =
+  (n: number): Escape =>
+  (cpu, i) => {
+    const bytes = i.opsize / 8;
+    const at = cpu.address(i, bytes + 2, false);
+    const offset = cpu.load(i.opsize, at);
+    loadSegment(cpu, n, cpu.load16(at + BigInt(bytes)));
+    cpu.write(i, 0, offset);
+    return segmentLoaded(cpu, n);
+  };
+
+export const segmentMoves = {
+  mov,
+  pop,
+  push,
+  les: loadFar(SEGREG.es),
+  lds: loadFar(SEGREG.ds),
+  lss: loadFar(SEGREG.ss),
+  lfs: loadFar(SEGREG.fs),
+  lgs: loadFar(SEGREG.gs),
+};

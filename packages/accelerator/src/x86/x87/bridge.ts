@@ -1,0 +1,64 @@
+import type { Cpu } from '../cpu.ts';
+import type { Decoded } from '../decode/decoded.ts';
+import { GPR } from '../state.ts';
+import type { X87Cpu } from './cpu.ts';
+import type { EnvironmentFormat } from './environment.ts';
+import { FXSAVE_LAYOUT } from './fxsave.ts';
+
+/** The processor as x87 instructions see it. A fault does not come back as false: it is thrown, through them. */
+export class X87Bridge implements X87Cpu {
+  readonly #cpu: Cpu;
+  readonly #bytes = new Uint8Array(FXSAVE_LAYOUT.size);
+  /** Room for the largest operand, the image of FXSAVE. */
+  readonly operand: DataView = new DataView(this.#bytes.buffer);
+  /** The instruction under way. */
+  insn: Decoded | undefined;
+
+  constructor(cpu: Cpu) {
+    this.#cpu = cpu;
+  }
+
+  load(size: number): boolean {
+    this.loadAt(this.#cpu.address(this.insn!, size, false), size);
+    return true;
+  }
+
+  store(size: number): boolean {
+    this.storeAt(this.#cpu.address(this.insn!, size, true), 0, size);
+    return true;
+  }
+
+  /** Reads `size` bytes at a linear address into {@link operand}. */
+  loadAt(linear: bigint, size: number): void {
+    const { operand } = this;
+    let at = 0;
+    for (; at + 8 <= size; at += 8) operand.setBigUint64(at, this.#cpu.load64(linear + BigInt(at)), true);
+    for (; at + 2 <= size; at += 2) operand.setUint16(at, this.#cpu.load16(linear + BigInt(at)), true);
+  }
+
+  /** Writes bytes `from` to `end` of {@link operand}, all or none; both are even. `linear` is that of byte 0. */
+  storeAt(linear: bigint, from: number, end: number): void {
+    const { operand } = this;
+    this.#cpu.probeWrite(linear + BigInt(from), end - from);
+    let at = from;
+    for (; at + 8 <= end; at += 8) this.#cpu.store64(linear + BigInt(at), operand.getBigUint64(at, true));
+    for (; at + 2 <= end; at += 2) this.#cpu.store16(linear + BigInt(at), operand.getUint16(at, true));
+  }
+
+  get eflags(): number {
+    return this.#cpu.r.flags;
+  }
+  set eflags(value: number) {
+    this.#cpu.r.flags = value;
+  }
+
+  setAx(value: number): void {
+    this.#cpu.r.setGpr16(GPR.rax, value);
+  }
+
+  get environment(): EnvironmentFormat {
+    const wide = this.insn!.opsize !== 16;
+    if (this.#cpu.protectedMode && !this.#cpu.v86) return wide ? 'protected32' : 'protected16';
+    return wide ? 'real32' : 'real16';
+  }
+}
