@@ -37,7 +37,7 @@ const CPUID_REGISTERS = { eax, ebx, ecx, edx };
 interface FeatureWord {
   readonly leaf: number;
   readonly register: keyof typeof CPUID_REGISTERS;
-  /** Names by bit. */
+  /** Names by bit; few enough for a line of 80 columns. */
   readonly names: Readonly<Record<number, string>>;
 }
 
@@ -45,7 +45,8 @@ interface FeatureWord {
 // biome-ignore format: one row per register
 const FEATURES: readonly FeatureWord[] = [
   { leaf: 1, register: 'edx', names: { 0: 'fpu', 3: 'pse', 4: 'tsc', 5: 'msr', 6: 'pae', 8: 'cx8', 9: 'apic', 11: 'sep', 13: 'pge', 15: 'cmov', 16: 'pat', 19: 'clflush', 23: 'mmx', 24: 'fxsr', 25: 'sse', 26: 'sse2' } },
-  { leaf: 1, register: 'ecx', names: { 0: 'sse3', 9: 'ssse3', 12: 'fma', 13: 'cx16', 19: 'sse4.1', 20: 'sse4.2', 21: 'x2apic', 22: 'movbe', 23: 'popcnt', 25: 'aes', 26: 'xsave', 28: 'avx', 30: 'rdrand', 31: 'hypervisor' } },
+  { leaf: 1, register: 'ecx', names: { 0: 'sse3', 9: 'ssse3', 12: 'fma', 13: 'cx16', 19: 'sse4.1', 20: 'sse4.2', 21: 'x2apic', 22: 'movbe', 23: 'popcnt' } },
+  { leaf: 1, register: 'ecx', names: { 25: 'aes', 26: 'xsave', 28: 'avx', 30: 'rdrand', 31: 'hypervisor' } },
   { leaf: 7, register: 'ebx', names: { 0: 'fsgsbase', 3: 'bmi1', 5: 'avx2', 7: 'smep', 8: 'bmi2', 9: 'erms', 16: 'avx512f', 20: 'smap' } },
   { leaf: 0x8000_0001, register: 'edx', names: { 11: 'syscall', 20: 'nx', 26: 'pdpe1gb', 27: 'rdtscp', 29: 'lm' } },
 ];
@@ -122,7 +123,7 @@ function features(a: Assembler): void {
   a.xor(eax, eax);
   a.cpuid();
   a.mov(r12d, eax); // the highest basic leaf
-  for (const { leaf, register, names } of FEATURES) {
+  for (const [row, { leaf, register, names }] of FEATURES.entries()) {
     const done = a.fresh('features');
     if (leaf < 0x8000_0000) {
       a.cmp(r12d, leaf);
@@ -133,7 +134,7 @@ function features(a: Assembler): void {
     a.cpuid();
     a.mov(ebp, CPUID_REGISTERS[register]);
     a.and(ebp, mask(names));
-    a.lea(rbx, m(`names of ${leaf} ${register}`));
+    a.lea(rbx, m(`feature row ${row}`));
     a.call('feature names');
     a.label(done);
   }
@@ -164,8 +165,8 @@ function features(a: Assembler): void {
   a.label('feature done');
   a.ret();
 
-  for (const { leaf, register, names } of FEATURES) {
-    a.label(`names of ${leaf} ${register}`);
+  for (const [row, { names }] of FEATURES.entries()) {
+    a.label(`feature row ${row}`);
     for (const [bit, name] of Object.entries(names)) {
       a.db(Number(bit));
       a.asciz(name);

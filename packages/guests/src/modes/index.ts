@@ -39,7 +39,9 @@ import { EXIT, exit, modeRoutines, type Output, print, runChecks } from './run.t
 import { buildTables, TABLE } from './tables.ts';
 import { VIRTUAL_8086_CHECKS } from './virtual-8086.ts';
 
+export { REFUSED_BY_EMULATING_KVM } from './refused.ts';
 export type { Output } from './run.ts';
+export { EXIT } from './run.ts';
 
 const ALL: Readonly<Record<Mode, readonly Check[]>> = {
   real: REAL_CHECKS,
@@ -53,7 +55,7 @@ const MODES = ['real', 'protected', 'long'] as const;
 export const CHECKS: readonly string[] = MODES.flatMap(mode => ALL[mode].map(({ name }) => `${mode}: ${name}`));
 
 export interface SelfTestOptions {
-  /** Names of {@link CHECKS} to leave out. */
+  /** Names of {@link CHECKS} to leave out: {@link REFUSED_BY_EMULATING_KVM}, for one. */
   readonly without?: readonly string[];
   /** Names of {@link CHECKS} to run; all unless told otherwise. */
   readonly only?: readonly string[];
@@ -69,6 +71,8 @@ export interface SelfTestOptions {
  */
 export function assembleModes(options: SelfTestOptions = {}): Uint8Array {
   const { without = [], only, output = 'serial' } = options;
+  for (const name of [...without, ...(only ?? [])])
+    if (!CHECKS.includes(name)) throw new RangeError(`No check is named "${name}"; CHECKS lists the names.`);
   const chosen = (mode: Mode) =>
     ALL[mode].filter(({ name }) => {
       const full = `${mode}: ${name}`;

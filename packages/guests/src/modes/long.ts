@@ -284,52 +284,8 @@ export const LONG_CHECKS: readonly Check[] = [
       c.equal(ebx, 0x2d);
     },
   },
-  {
-    name: 'SYSCALL and SYSRET',
-    emit(c) {
-      const { a } = c;
-      writeMsr(c, MSR.STAR, (BigInt(SEL.userCode32) << 48n) | (BigInt(SEL.code64) << 32n));
-      writeMsr(c, MSR.LSTAR, 'syscall entry');
-      writeMsr(c, MSR.FMASK, EFLAGS.CF | EFLAGS.IF | EFLAGS.DF);
-      c.traps({ vector: 6 }, () => {
-        toRing3(c, 'syscall user', SEL.userCode64, EFLAGS.IF);
-        a.label('syscall user');
-        a.stc();
-        a.syscall();
-        a.label('syscall back');
-        a.setc(bl);
-        a.movzx(ebp, bl);
-        a.mov(ax, cs);
-        a.movzx(r8d, ax);
-        a.mov(ax, ss);
-        a.shl(eax, 16);
-        a.or(r8d, eax);
-        a.label('syscall end');
-        a.ud2();
-        a.label('syscall entry');
-        a.pushfq(); // SYSCALL leaves the stack to the kernel
-        a.pop(r9);
-        a.mov(ax, cs);
-        a.movzx(r12d, ax);
-        a.mov(r10, rcx);
-        a.mov(rdi, r11);
-        a.sysretq();
-        return 'syscall end';
-      });
-      a.and(r9, EFLAGS.CF | EFLAGS.IF);
-      c.equal(r9, 0);
-      c.equal(r12d, SEL.code64);
-      c.equal(r10, 'syscall back');
-      a.and(rdi, EFLAGS.CF | EFLAGS.IF);
-      c.equal(rdi, EFLAGS.CF | EFLAGS.IF);
-      a.and(r8d, 0xffff_ffff);
-      c.equal(r8d, (SEL.userData << 16) | SEL.userCode64);
-      c.equal(ebp, 1); // CF is as it was before SYSCALL
-      a.mov(eax, dword(V.trapFlags));
-      a.and(eax, EFLAGS.IF);
-      c.equal(eax, EFLAGS.IF);
-    },
-  },
+  { name: 'SYSCALL', emit: c => systemCall(c, 'iretq') },
+  { name: 'SYSRET, and the flags that SYSCALL masks', emit: c => systemCall(c, 'sysretq') },
   {
     name: 'compatibility mode at ring 3',
     emit(c) {
@@ -621,41 +577,21 @@ export const LONG_CHECKS: readonly Check[] = [
   },
   {
     name: 'single step',
-    emit(c) {
-      const { a } = c;
-      c.gate(1, 'long step');
-      a.xor(ebx, ebx);
-      a.xor(r8d, r8d);
-      a.xor(eax, eax);
-      a.mov(dr6, rax);
-      a.pushfq();
-      a.or(dword(rsp), EFLAGS.TF);
-      a.popfq();
-      a.nop();
-      a.mov(ecx, 3);
-      a.mov(rdi, RAM.scratch);
-      a.rep().stosb(); // a trap after each turn
-      a.pushfq();
-      a.and(dword(rsp), ~EFLAGS.TF);
-      a.popfq();
-      a.nop();
-      a.jmp('long step end');
-      a.label('long step');
-      a.push(rax);
-      a.inc(ebx);
-      a.mov(rax, dr6);
-      a.shr(eax, 14);
-      a.and(eax, 1);
-      a.add(r8d, eax);
-      a.xor(eax, eax);
-      a.mov(dr6, rax);
-      a.pop(rax);
-      a.iretq();
-      a.label('long step end');
-      c.restoreGate(1);
-      c.equal(ebx, 9);
-      c.equal(r8d, 9);
-    },
+    emit: c =>
+      singleStep(c, 3, () => {
+        c.a.nop();
+        c.a.mov(ecx, 3);
+        c.a.add(rcx, rcx);
+      }),
+  },
+  {
+    name: 'single step through REP',
+    emit: c =>
+      singleStep(c, 5, () => {
+        c.a.mov(ecx, 3);
+        c.a.mov(rdi, RAM.scratch);
+        c.a.rep().stosb(); // a trap after each turn
+      }),
   },
   {
     name: 'self-modifying code',
@@ -718,6 +654,102 @@ export const LONG_CHECKS: readonly Check[] = [
     },
   },
 ];
+
+/** Ring 3 calls ring 0, which returns by SYSRET or else by IRETQ. */
+function systemCall(c: Context, way: 'iretq' | 'sysretq'): void {
+  const { a } = c;
+  const { CF, IF, DF } = EFLAGS;
+  const entry = a.fresh('entry');
+  const back = a.fresh('back');
+  writeMsr(c, MSR.STAR, (BigInt(SEL.userCode32) << 48n) | (BigInt(SEL.code64) << 32n));
+  writeMsr(c, MSR.LSTAR, entry);
+  writeMsr(c, MSR.FMASK, CF | IF | DF);
+  c.traps({ vector: 6 }, () => {
+    const [user, end] = [a.fresh('user'), a.fresh('end')];
+    toRing3(c, user, SEL.userCode64, IF);
+    a.label(user);
+    a.stc();
+    a.syscall();
+    a.label(back);
+    a.setc(bl);
+    a.movzx(ebp, bl);
+    a.mov(ax, cs);
+    a.movzx(r8d, ax);
+    a.mov(ax, ss);
+    a.shl(eax, 16);
+    a.or(r8d, eax);
+    a.label(end);
+    a.ud2();
+
+    a.label(entry); // still on the stack of ring 3
+    a.pushfq();
+    a.pop(r9);
+    a.mov(ax, cs);
+    a.movzx(r12d, ax);
+    a.mov(r10, rcx);
+    a.mov(rdi, r11);
+    if (way === 'sysretq') a.sysretq();
+    else {
+      a.mov(rsi, rsp);
+      a.push(SEL.userData);
+      a.push(rsi);
+      a.push(r11);
+      a.push(SEL.userCode64);
+      a.push(rcx);
+      a.iretq();
+    }
+    return end;
+  });
+  if (way === 'sysretq') {
+    a.and(r9, CF | IF);
+    c.equal(r9, 0);
+  }
+  c.equal(r12d, SEL.code64);
+  c.equal(r10, back);
+  a.and(rdi, CF | IF);
+  c.equal(rdi, CF | IF);
+  c.equal(r8d, (SEL.userData << 16) | SEL.userCode64);
+  c.equal(ebp, 1); // CF is as it was
+  c.equal(dword(V.trapSp), RAM.userStack);
+  a.mov(eax, dword(V.trapFlags));
+  a.and(eax, IF);
+  c.equal(eax, IF);
+}
+
+/** Runs `body` with TF set: `count` traps, with DR6.BS set in each. */
+function singleStep(c: Context, count: number, body: () => void): void {
+  const { a } = c;
+  const [handler, over] = [a.fresh('step'), a.fresh('over')];
+  c.gate(1, handler);
+  a.xor(ebx, ebx);
+  a.xor(r8d, r8d);
+  a.xor(eax, eax);
+  a.mov(dr6, rax);
+  a.pushfq();
+  a.or(dword(rsp), EFLAGS.TF);
+  a.popfq();
+  body();
+  a.pushfq();
+  a.and(dword(rsp), ~EFLAGS.TF);
+  a.popfq();
+  a.nop();
+  a.jmp(over);
+  a.label(handler);
+  a.push(rax);
+  a.inc(ebx);
+  a.mov(rax, dr6);
+  a.shr(eax, 14);
+  a.and(eax, 1);
+  a.add(r8d, eax);
+  a.xor(eax, eax);
+  a.mov(dr6, rax);
+  a.pop(rax);
+  a.iretq();
+  a.label(over);
+  c.restoreGate(1);
+  c.equal(ebx, count + 3); // PUSHFQ, AND and POPFQ count too
+  c.equal(r8d, count + 3);
+}
 
 function arithmetic(c: Context): void {
   const { a } = c;

@@ -145,7 +145,6 @@ export const PROTECTED_CHECKS: readonly Check[] = [
       use(segment(RAM.scratch, 0xf, DATA | SEG.writable | SEG.present | SEG.big));
       a.mov(eax, dword(fs, 0xc));
       c.traps({ vector: 13 }, () => a.mov(al, byte(fs, 0x10)));
-      c.traps({ vector: 13 }, () => a.mov(eax, dword(fs, 0xd)));
       use(segment(0, 0xf, DATA | SEG.present | SEG.big | SEG.pages));
       a.mov(eax, dword(fs, 0xfffc));
       c.traps({ vector: 13 }, () => a.mov(byte(fs, 0), al)); // read-only
@@ -161,13 +160,24 @@ export const PROTECTED_CHECKS: readonly Check[] = [
     },
   },
   {
+    name: 'access across a segment limit',
+    emit(c) {
+      const { a } = c;
+      c.descriptor(SEL.test0, segment(RAM.scratch, 0xf, DATA | SEG.writable | SEG.present | SEG.big));
+      a.mov(cx, SEL.test0);
+      a.mov(fs, cx);
+      c.traps({ vector: 13 }, () => a.mov(ecx, dword(fs, 0xd)));
+      c.traps({ vector: 13 }, () => a.mov(word(fs, 0xf), ax));
+    },
+  },
+  {
     name: 'stack limit',
     emit(c) {
       const { a } = c;
-      c.descriptor(SEL.test0, segment(0, RAM.stack - 1, DATA | SEG.writable | SEG.present | SEG.big));
+      c.descriptor(SEL.test0, segment(0, RAM.stack + 0xfff, DATA | SEG.writable | SEG.present | SEG.big));
       a.mov(cx, SEL.test0);
       a.mov(ss, cx);
-      a.mov(ebp, RAM.stack);
+      a.mov(ebp, RAM.stack + 0x1000);
       c.traps({ vector: 12 }, () => a.mov(al, byte(ebp)));
     },
   },
