@@ -1,7 +1,7 @@
 import { AddressSpace } from './address-space.ts';
 import { Cpu } from './cpu.ts';
 import type { AnyDeviceType, DeviceHandle, DeviceSpec, DeviceType, GivenProperties } from './device.ts';
-import { MainboardError } from './errors.ts';
+import { listed, MainboardError } from './errors.ts';
 import { ACCELERATOR_ARENA, GuestMemory, MAX_GUEST_MEMORY } from './guest-memory.ts';
 import { DeviceInstance, type DeviceSurroundings } from './instance.ts';
 import { type Block, createRam, createRom, type Ram, type Rom } from './memory.ts';
@@ -26,6 +26,12 @@ export interface Board<O> {
    * @throws MainboardError
    */
   add<S extends DeviceSpec>(name: string, type: DeviceType<S>, properties?: GivenProperties<S>): DeviceHandle<S>;
+  /**
+   * A chip that is on the board already: for a machine that adds to another's board.
+   * @param type what it must be.
+   * @throws MainboardError `unknown-device`
+   */
+  find<S extends DeviceSpec>(name: string, type: DeviceType<S>): DeviceHandle<S>;
   /** Guest RAM of `size` bytes, zero at first; a reset leaves it alone. */
   ram(size: number, name?: string): Ram;
   /** A ROM with these bytes, or an empty one (FFh) of so many; every reset restores it. */
@@ -61,6 +67,7 @@ export class BoardAssembly<O> implements Board<O> {
     this.#surroundings = surroundings;
     // board files take the board apart: ({ add, wire }) => …
     this.add = this.add.bind(this);
+    this.find = this.find.bind(this);
     this.ram = this.ram.bind(this);
     this.rom = this.rom.bind(this);
     this.wire = this.wire.bind(this);
@@ -83,6 +90,19 @@ export class BoardAssembly<O> implements Board<O> {
     );
     this.devices.set(name, instance);
     return instance.handle as DeviceHandle<S>;
+  }
+
+  find<S extends DeviceSpec>(name: string, type: DeviceType<S>): DeviceHandle<S> {
+    const found = this.devices.get(name);
+    if (found?.type.id !== type.id) {
+      const alike = [...this.devices.values()].filter(device => device.type.id === type.id).map(device => device.name);
+      throw new MainboardError(
+        'unknown-device',
+        `The board has no ${type.type} named ${name}; of that type it has ${listed(alike)}.`,
+        { name, type: type.type },
+      );
+    }
+    return found.handle as DeviceHandle<S>;
   }
 
   ram(size: number, name = `ram${this.blocks.filter(block => block.contents === undefined).length || ''}`): Ram {

@@ -133,6 +133,23 @@ describe('composition', () => {
     );
   });
 
+  test('a machine that adds to another finds its chips', () => {
+    const found: string[] = [];
+    const finding = (name: string, type: typeof pic) => () =>
+      buildMachine(
+        defineMachine('more', definition.options, board => {
+          definition.build(board);
+          found.push(board.find(name, type).int.name);
+        }),
+        {},
+        container(),
+      );
+    finding('pic0', pic)();
+    expect(found).toEqual(['pic0.int']);
+    expect(finding('pci0', pic)).toThrow('The board has no test-pic named pci0; of that type it has pic0.');
+    expect(finding('tick', pic)).toThrow('The board has no test-pic named tick;');
+  });
+
   test('a board is frozen when it is built', () => {
     let kept: Board<object> | undefined;
     buildMachine(

@@ -9,6 +9,8 @@ export type MainboardErrorCode =
   /** An address, size or alignment does not fit. */
   | 'bad-range'
   | 'unknown-property'
+  /** The board has no such chip. */
+  | 'unknown-device'
   | 'bad-property'
   /** A wire that cannot be: made twice, or to a sink that has its one source already. */
   | 'bad-wire'
