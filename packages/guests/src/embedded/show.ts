@@ -76,12 +76,16 @@ function cpu(a: Assembler): void {
   a.cmp(r12d, 0x8000_0005);
   a.jb('brand next');
   a.mov(byte(rdi), 0);
-  say(a, ', ');
   a.mov(esi, RAM.line - 1);
   a.label('brand blank');
   a.inc(rsi);
   a.cmp(byte(rsi), ' '.charCodeAt(0));
   a.je('brand blank');
+  a.cmp(byte(rsi), 0);
+  a.je('cpu signature');
+  a.mov(rbx, rsi);
+  say(a, ', ');
+  a.mov(rsi, rbx);
   a.call('puts');
 
   // Leaf 1 EAX: extended family 27:20, extended model 19:16, family 11:8, model 7:4, stepping 3:0.

@@ -285,7 +285,7 @@ export const LONG_CHECKS: readonly Check[] = [
     },
   },
   { name: 'SYSCALL', emit: c => systemCall(c, 'iretq') },
-  { name: 'SYSRET, and the flags that SYSCALL masks', emit: c => systemCall(c, 'sysretq') },
+  { name: 'SYSRET, and the flags and CS that SYSCALL sets', emit: c => systemCall(c, 'sysretq') },
   {
     name: 'compatibility mode at ring 3',
     emit(c) {
@@ -703,14 +703,15 @@ function systemCall(c: Context, way: 'iretq' | 'sysretq'): void {
   if (way === 'sysretq') {
     a.and(r9, CF | IF);
     c.equal(r9, 0);
+    c.equal(r12d, SEL.code64);
   }
-  c.equal(r12d, SEL.code64);
   c.equal(r10, back);
   a.and(rdi, CF | IF);
   c.equal(rdi, CF | IF);
   c.equal(r8d, (SEL.userData << 16) | SEL.userCode64);
   c.equal(ebp, 1); // CF is as it was
   c.equal(dword(V.trapSp), RAM.userStack);
+  if (way === 'iretq') return;
   a.mov(eax, dword(V.trapFlags));
   a.and(eax, IF);
   c.equal(eax, IF);

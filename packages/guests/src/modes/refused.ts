@@ -40,7 +40,7 @@ export const REFUSED_BY_EMULATING_KVM: Readonly<Record<string, string>> = {
   'protected: virtual-8086: what IOPL and ring 3 trap': IRETD,
   'protected: virtual-8086: interrupt through the IDT and back, ports by the bitmap': IRETD,
   'long: ports at ring 3 with IOPL 3': RING3,
-  'long: SYSRET, and the flags that SYSCALL masks': 'SYSRET, FMASK',
+  'long: SYSRET, and the flags and CS that SYSCALL sets': 'SYSRET; the kernel sees the CS and flags of ring 3',
   'long: software interrupt at ring 0': INT,
   'long: software interrupt from ring 3': RING3,
   'long: gates that ring 3 may not use': RING3,
