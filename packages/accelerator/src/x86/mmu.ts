@@ -36,6 +36,9 @@ export class Mmu {
   #writable = false;
   #executable = false;
 
+  /** By bits 31:21 of linear addresses: a part of a large page may be in the TLB, which knows small pages only. */
+  readonly #large = new Uint8Array(2048);
+
   // A store on its way through the bounce buffer: to the bus at `#pendingAddress`, or to two pages when fewer than
   // all of its bytes go to the first.
   #pendingSize = 0;
@@ -70,10 +73,15 @@ export class Mmu {
   /** Forgets every translation. */
   flush(): void {
     this.#r.u8.fill(0xff, TLB.base, TLB.base + 2 * TLB.size);
+    this.#large.fill(0);
   }
 
-  /** Forgets the translations of one page. */
+  /** Forgets the translations of one page; of a large one, those of all its parts. */
   flushPage(low: number): void {
+    if (this.#large[low >>> 21]) {
+      this.flush();
+      return;
+    }
     const at = TLB.base + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize;
     this.#r.u8.fill(0xff, at, at + TLB.addend);
     this.#r.u8.fill(0xff, at + TLB.size, at + TLB.size + TLB.addend);
@@ -177,6 +185,8 @@ export class Mmu {
       if (pde & PTE.ps && cr4 & CR4.pse) {
         if (pde & 0x0020_0000) return this.#pageFault(low, high, error | PF.p | PF.rsvd);
         // PSE-36: bits 20:13 are address bits 39:32.
+        this.#large[low >>> 21] = 1;
+        this.#large[(low >>> 21) ^ 1] = 1; // 4 MiB
         page = (((pde >>> 13) & 0xff) << 20) + ((pde >>> 12) & 0xf_fc00) + ((low >>> 12) & 0x3ff);
       } else {
         if ((pde & PTE.a) === 0) this.#write32(directory, pdeAt, pde | PTE.a);
@@ -236,6 +246,7 @@ export class Mmu {
         const marked = entry | PTE.a | (write ? PTE.d : 0);
         if (marked !== entry) this.#write32(table, at, marked);
         this.#writable = this.#writable && (marked & PTE.d) !== 0;
+        if (large) this.#large[low >>> 21] = 1;
         return large ? frame - (frame & 0x1ff) + ((low >>> 12) & 0x1ff) : frame;
       }
       if ((entry & PTE.a) === 0) this.#write32(table, at, entry | PTE.a);
