@@ -98,7 +98,8 @@ export class Context {
 
   /**
    * The assertion that `body` ends in this exception, at its first instruction or at the place it returns. Execution
-   * goes on at ring 0 with flat segments and interrupts off. Clobbers eax.
+   * goes on at ring 0 with interrupts off and flat segments: one that the check loaded must be loaded again. Clobbers
+   * eax.
    */
   traps(trap: Trap, body: (() => Where) | (() => void)): void {
     const { a } = this;

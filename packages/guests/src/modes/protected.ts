@@ -166,7 +166,8 @@ export const PROTECTED_CHECKS: readonly Check[] = [
       c.descriptor(SEL.test0, segment(RAM.scratch, 0xf, DATA | SEG.writable | SEG.present | SEG.big));
       a.mov(cx, SEL.test0);
       a.mov(fs, cx);
-      c.traps({ vector: 13 }, () => a.mov(ecx, dword(fs, 0xd)));
+      c.traps({ vector: 13 }, () => a.mov(edx, dword(fs, 0xd)));
+      a.mov(fs, cx); // a trap flattens the segments
       c.traps({ vector: 13 }, () => a.mov(word(fs, 0xf), ax));
     },
   },

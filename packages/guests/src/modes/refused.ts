@@ -14,7 +14,6 @@ export const REFUSED_BY_EMULATING_KVM: Readonly<Record<string, string>> = {
   'real: DAA, AAA, AAS': 'DAA, AAA, AAS',
   'real: an interrupt comes after the instruction behind STI': WINDOW,
   'protected: LAR, LSL, VERR, VERW, ARPL': 'these instructions',
-  'protected: access across a segment limit': 'the limit counts for the first byte alone',
   'protected: software interrupt at ring 0': INT,
   'protected: ring 3, a gate to ring 0 and the stack of the TSS': IRETD,
   'protected: privileged instructions at ring 3': IRETD,
