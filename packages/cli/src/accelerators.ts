@@ -1,0 +1,66 @@
+import type { ContainerModule } from 'inversify';
+import { CliError } from './errors.ts';
+import { suggest } from './suggest.ts';
+
+export const ACCELERATORS = ['auto', 'kvm', 'soft'] as const;
+type Choice = (typeof ACCELERATORS)[number];
+
+export interface ChosenAccelerator {
+  readonly module: ContainerModule;
+  /** A line about what `auto` took and why; undefined when it was asked for by name. */
+  readonly note?: string;
+}
+
+/** The accelerator for `--accel`. What is not chosen is not loaded. @throws CliError, KvmError */
+export async function chooseAccelerator(given: string): Promise<ChosenAccelerator> {
+  const choice = ACCELERATORS.find(name => name === given);
+  if (choice === undefined)
+    throw new CliError(`--accel must be ${ACCELERATORS.join(', ')}, not "${given}".${suggest(given, ACCELERATORS)}`);
+  if (choice === 'auto') return automatic();
+  return { module: await load(choice) };
+}
+
+async function automatic(): Promise<ChosenAccelerator> {
+  const { name, reason } = await decide();
+  return { module: await load(name), note: `accel ${name} (${reason})` };
+}
+
+/** What `auto` takes on this host, and why: KVM where it runs kernel-mode code on the processor itself. */
+export async function decide(): Promise<{ readonly name: 'kvm' | 'soft'; readonly reason: string }> {
+  const { native, reason } = await probe();
+  return { name: native ? 'kvm' : 'soft', reason: reason.replace(/\.$/, '') };
+}
+
+async function load(name: Exclude<Choice, 'auto'>): Promise<ContainerModule> {
+  if (name === 'soft') return (await import('@mainboard/accelerator/x86')).softModule;
+  try {
+    const { KvmSystem, kvmModule } = await import('@mainboard/accelerator/kvm');
+    new KvmSystem().dispose(); // says what is wrong before anything else is opened
+    return kvmModule;
+  } catch (error) {
+    if ((error as Error).name === 'KvmError') throw error;
+    throw new CliError(`KVM cannot be used: ${firstLine(error)}; use --accel soft.`);
+  }
+}
+
+async function probe(): Promise<{ readonly native: boolean; readonly reason: string }> {
+  try {
+    const { probeKvm } = await import('@mainboard/accelerator/kvm');
+    const found = probeKvm();
+    return {
+      native: found.nativeKernelMode,
+      reason: found.usable ? found.detail : (WHY_NOT[found.code] ?? found.detail),
+    };
+  } catch (error) {
+    return { native: false, reason: `KVM cannot be used: ${firstLine(error)}` };
+  }
+}
+
+const WHY_NOT: Readonly<Record<string, string>> = {
+  'not-linux': 'KVM needs Linux',
+  'kvm-missing': 'there is no /dev/kvm',
+  'kvm-forbidden': '/dev/kvm may not be opened by this user',
+};
+
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!;

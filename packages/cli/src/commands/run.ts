@@ -1,0 +1,46 @@
+import { Command } from 'commander';
+import { CliError } from '../errors.ts';
+import { addMachineOptions } from '../machine-options.ts';
+import type { LoadedMachine } from '../machine-source.ts';
+
+/** `mainboard run`. @param done takes the exit status. */
+export function runCommand(machine: LoadedMachine | undefined, done: (status: number) => void): Command {
+  const command = new Command('run')
+    .description('run a machine; without a kernel it boots the embedded guest')
+    .argument('<machine>', 'a name that `mainboard machines` lists, or a .ts file that exports a machine')
+    .option('--accel <auto|kvm|soft>', 'what runs the processor', 'auto')
+    .option('--serial <channel>', 'stdio, file:PATH, tcp:HOST:PORT[,server] or none', 'stdio')
+    .option('--debugcon <channel>', 'the debug console: stdio, file:PATH or none')
+    .option('--trace <categories>', 'device,register,port,memory,pin,irq,exit,unhandled or all; file=PATH')
+    .option('--timeout <seconds>', 'end with status 124 after so long')
+    .option('--on-reboot <exit|reboot>', 'what a reset by the guest does', 'exit');
+  addMachineOptions(command, machine?.definition);
+  return command
+    .addHelpText('after', '\nOn a terminal: Ctrl-A x ends the machine, Ctrl-A h lists the other keys.')
+    .action(async (_name: string, options: Record<string, string>) => {
+      const { runMachine } = await import('../run-machine.ts');
+      done(
+        await runMachine(machine!, {
+          accel: options.accel!,
+          serial: options.serial!,
+          debugcon: options.debugcon,
+          trace: options.trace,
+          timeout: seconds(options.timeout),
+          onReboot: onReboot(options.onReboot!),
+          given: options,
+        }),
+      );
+    });
+}
+
+function seconds(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const value = /^\d+(\.\d+)?$/.test(given) ? Number(given) : 0;
+  if (value > 0 && value <= 2_000_000) return value;
+  throw new CliError(`--timeout must be a number of seconds, such as 30 or 0.5, not "${given}".`);
+}
+
+function onReboot(given: string): 'exit' | 'reboot' {
+  if (given === 'exit' || given === 'reboot') return given;
+  throw new CliError(`--on-reboot must be exit or reboot, not "${given}".`);
+}

@@ -1,0 +1,54 @@
+import { nodeModule } from '@mainboard/backends';
+import { buildMachine, type Machine } from '@mainboard/core';
+import { unplugged } from '@mainboard/machines';
+import { Container } from 'inversify';
+import { chooseAccelerator } from './accelerators.ts';
+import { openChannels } from './channels.ts';
+import { withDefaultGuest } from './default-guest.ts';
+import { machineOptions } from './machine-options.ts';
+import type { LoadedMachine } from './machine-source.ts';
+import { plugged } from './plugged-board.ts';
+import { Session } from './session.ts';
+import { parseTrace, TraceOutput } from './trace-output.ts';
+
+export interface RunRequest {
+  readonly accel: string;
+  readonly serial: string;
+  readonly debugcon: string | undefined;
+  readonly trace: string | undefined;
+  /** Seconds. */
+  readonly timeout: number | undefined;
+  readonly onReboot: 'exit' | 'reboot';
+  /** The parsed command line, for the machine's own options. */
+  readonly given: Readonly<Record<string, unknown>>;
+}
+
+/** Builds a machine and runs it to its end. @returns the exit status. */
+export async function runMachine(loaded: LoadedMachine, request: RunRequest): Promise<number> {
+  const session = new Session();
+  const options = await withDefaultGuest(loaded.definition, machineOptions(loaded.definition, request.given));
+  const traceRequest = request.trace === undefined ? undefined : parseTrace(request.trace);
+  const accelerator = await chooseAccelerator(request.accel);
+  if (accelerator.note !== undefined) session.note(accelerator.note);
+  const channels = await openChannels(request, session);
+  let trace: TraceOutput | undefined;
+  let machine: Machine | undefined;
+  try {
+    trace = traceRequest && new TraceOutput(traceRequest);
+    const container = new Container();
+    container.load(nodeModule, unplugged, accelerator.module, ...loaded.modules);
+    const definition = plugged(loaded, container, {
+      serial: channels.serial.chardev,
+      debugcon: channels.debugcon?.chardev,
+    });
+    machine = buildMachine(definition, options, container, {
+      onReset: request.onReboot === 'exit' ? 'stop' : 'continue',
+    });
+    trace?.listen(machine);
+    return await session.run(machine, request.timeout, () => channels.close());
+  } finally {
+    await machine?.dispose();
+    trace?.close();
+    if (machine === undefined) await channels.close();
+  }
+}
