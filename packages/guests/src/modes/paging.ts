@@ -1,7 +1,7 @@
 import { al, byte, cr0, cr3, cr4, dword, eax, ebx, ecx, edi, edx, m } from '../assembler/index.ts';
 import type { Check, Context } from './harness.ts';
 import { RAM } from './layout.ts';
-import { toRing3 } from './protected.ts';
+import { toRing3 } from './protected-rings.ts';
 import { LARGE, PAGE, TABLE, TEST } from './tables.ts';
 
 const { P, W, U, A, D, NX } = PAGE;
