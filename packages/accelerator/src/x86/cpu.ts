@@ -24,7 +24,7 @@ const KEY_GENERATION = 64;
 export class Cpu {
   readonly r: Registers;
   readonly bus: CpuBus;
-  readonly fault: Fault = new Fault();
+  readonly fault: Fault;
   readonly code: CodeCache;
   readonly mmu: Mmu;
   readonly x87: X87;
@@ -48,6 +48,7 @@ export class Cpu {
   constructor(bus: CpuBus) {
     this.bus = bus;
     this.r = new Registers(bus.guest);
+    this.fault = new Fault(this.r.i32);
     this.code = new CodeCache(this);
     this.mmu = new Mmu(this.r, bus, this.fault, this.code);
     this.x87 = new X87(this.r.view, STATE.x87);

@@ -1,3 +1,5 @@
+import { STATE } from './state.ts';
+
 /** Exception vectors (SDM vol. 3 table 6-1). */
 export const VECTOR = {
   de: 0,
@@ -20,11 +22,31 @@ export const VECTOR = {
   xm: 19,
 } as const;
 
-/** What TypeScript code throws to undo the instruction it carries out. One object, reused: a fault costs no allocation. */
+/**
+ * What TypeScript code throws to undo the instruction it carries out, and where the interpreter leaves what it raised.
+ * One object, reused: a fault costs no allocation.
+ */
 export class Fault {
-  vector = 0;
+  readonly #state: Int32Array;
+
+  /** @param state of the CPU, whose words `faultVector` and `faultError` this is. */
+  constructor(state: Int32Array) {
+    this.#state = state;
+  }
+
+  get vector(): number {
+    return this.#state[STATE.faultVector / 4]!;
+  }
+  set vector(value: number) {
+    this.#state[STATE.faultVector / 4] = value;
+  }
   /** Error code; ignored for vectors that push none. */
-  error = 0;
+  get error(): number {
+    return this.#state[STATE.faultError / 4]!;
+  }
+  set error(value: number) {
+    this.#state[STATE.faultError / 4] = value;
+  }
 }
 
 /** Vectors that push an error code (SDM vol. 3 table 6-1): 8, 10–14, 17. */
