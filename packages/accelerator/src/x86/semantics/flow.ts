@@ -81,6 +81,14 @@ const leave: Description = {
 
 // ---------------------------------------------------------------- near transfers
 
+/** #GP(0) at a near transfer whose target is not canonical, before anything else of it (SDM vol. 2 CALL, JMP, RET). */
+function requireCanonical<V>(o: Ops<V>, f: Form, target: V): void {
+  if (f.opsize !== 64) return;
+  const n16 = o.constant(64, 16);
+  const extended = o.binary('sar', 64, o.binary('shl', 64, target, n16), n16);
+  o.if(o.compare('ne', 64, extended, target), () => o.raise(13));
+}
+
 const isRelative = (f: Form): boolean => f.operands[0]!.kind === OPERAND_KIND.rel;
 
 const jmp: Description = {
@@ -88,8 +96,10 @@ const jmp: Description = {
   ends: true,
   dimensions: ['opsize'],
   run(o, f) {
-    if (isRelative(f)) o.branch();
-    else o.jump(f.opsize, o.read(0));
+    if (isRelative(f)) return o.branch();
+    const target = o.read(0);
+    requireCanonical(o, f, target);
+    o.jump(f.opsize, target);
   },
 };
 
@@ -99,6 +109,7 @@ const call: Description = {
   dimensions: STACK,
   run(o, f) {
     const target = isRelative(f) ? undefined : o.read(0);
+    if (target !== undefined) requireCanonical(o, f, target);
     push(o, f, f.opsize, o.nextRip(f.opsize));
     if (target === undefined) o.branch();
     else o.jump(f.opsize, target);
@@ -111,6 +122,7 @@ const ret: Description = {
   dimensions: STACK,
   run(o, f) {
     const { value, release } = top(o, f, f.opsize);
+    requireCanonical(o, f, value);
     if (f.operands.length === 0) release();
     else {
       const bytes = o.read(0);

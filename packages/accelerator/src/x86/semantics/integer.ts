@@ -449,17 +449,29 @@ const cmpxchg: Description = {
     const w = size(f);
     const source = o.read(1);
     const accumulator = o.gpr(w, GPR.rax);
-    o.modify(0, old => {
+    const compareWith = (old: typeof source): typeof source => {
       o.flagsSub(w, accumulator, old, o.binary('sub', w, accumulator, old));
-      const equal = o.compare('eq', w, accumulator, old);
-      // The accumulator is written only when the comparison fails: with 32 bits the upper half survives otherwise.
+      return o.compare('eq', w, accumulator, old);
+    };
+    // One of destination and accumulator is written: with 32 bits the upper half of the other survives.
+    const loadAccumulator = (old: typeof source): void => o.setGpr(w, GPR.rax, old);
+    if (f.operands[0]!.kind === OPERAND_KIND.gpr) {
+      const old = o.read(0);
       o.if(
-        equal,
-        () => {},
-        () => o.setGpr(w, GPR.rax, old),
+        compareWith(old),
+        () => o.write(0, source),
+        () => loadAccumulator(old),
       );
-      return o.select(equal, w, source, old);
-    });
+    } else
+      o.modify(0, old => {
+        const equal = compareWith(old);
+        o.if(
+          equal,
+          () => {},
+          () => loadAccumulator(old),
+        );
+        return o.select(equal, w, source, old); // memory sees a write either way
+      });
   },
 };
 
