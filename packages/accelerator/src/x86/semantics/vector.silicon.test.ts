@@ -1,0 +1,275 @@
+/**
+ * The processor under the test as the oracle: every form of every MMX and SSE instruction that has a description runs
+ * on random and special operands here and there, and registers, memory, flags and MXCSR must be equal to the bit.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ACCELERATOR_ARENA } from '@mainboard/core';
+import { VECTOR } from '../fault.ts';
+import { InstructionBench } from '../interpreter/instruction-bench.ts';
+import type { Row } from '../isa/row.ts';
+import { ROWS } from '../isa/rows.ts';
+import { MXCSR } from '../mxcsr.ts';
+import { CR4 } from '../registers.ts';
+import { GPR, STATE, STATUS_FLAGS } from '../state.ts';
+import { descriptionOf } from './index.ts';
+
+const PROGRAM = `
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+struct record {
+  uint8_t xmm[3][16], mem[32];
+  uint64_t mm[2], rcx, rdx;
+  uint32_t mxcsr, eflags, signal, unused;
+  uint8_t code[16];
+};
+static struct record r __attribute__((aligned(16)));
+static sigjmp_buf back;
+static void caught(int signal, siginfo_t *info, void *context) {
+  (void)info;
+  r.signal = signal;
+  r.mxcsr = ((ucontext_t *)context)->uc_mcontext.fpregs->mxcsr;
+  siglongjmp(back, 1);
+}
+int main(void) {
+  uint8_t *page = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return 1;
+  struct sigaction action = {.sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_NODEFER};
+  for (int i = 0; i < 4; i++) sigaction((int[]){SIGFPE, SIGSEGV, SIGBUS, SIGILL}[i], &action, 0);
+  while (fread(&r, sizeof r, 1, stdin) == 1) {
+    memcpy(page, r.code, sizeof r.code);
+    uint32_t usual = 0x1f80;
+    if (sigsetjmp(back, 1) == 0) {
+      uint64_t flags = r.eflags;
+      __asm__ volatile(
+        "movaps (%[r]), %%xmm0; movaps 16(%[r]), %%xmm1; movaps 32(%[r]), %%xmm2;"
+        "movq 80(%[r]), %%mm1; movq 88(%[r]), %%mm2; mov 96(%[r]), %%rcx; mov 104(%[r]), %%rdx;"
+        "ldmxcsr 112(%[r]); push %[flags]; popf; call *%[page]; pushf; pop %[flags]; stmxcsr 112(%[r]);"
+        "movaps %%xmm1, 16(%[r]); movaps %%xmm2, 32(%[r]); movq %%mm1, 80(%[r]); movq %%mm2, 88(%[r]);"
+        "mov %%rcx, 96(%[r]); mov %%rdx, 104(%[r])"
+        : [flags] "+&r"(flags) : [r] "r"(&r), [page] "r"(page), "D"(r.mem)
+        : "rcx", "rdx", "xmm0", "xmm1", "xmm2", "memory", "cc");
+      r.eflags = flags;
+    }
+    __asm__ volatile("emms; ldmxcsr %0" : : "m"(usual));
+    fwrite(&r, sizeof r, 1, stdout);
+  }
+  return 0;
+}
+`;
+const AT = { xmm: 0, mem: 48, mm: 80, rcx: 96, rdx: 104, mxcsr: 112, eflags: 116, signal: 120, code: 128, size: 144 };
+const SIGNALS: Readonly<Record<number, number>> = { 8: VECTOR.xm, 11: VECTOR.gp, 4: VECTOR.ud };
+/** Linear address of the memory operand; the oracle's lies on 16 bytes too. */
+const MEMORY = 0x1000;
+/** Cases of each form. */
+const CASES = 120;
+
+const directory = mkdtempSync(join(tmpdir(), 'sse-'));
+const oracle = join(directory, 'oracle');
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** @returns why there is no oracle, or undefined. */
+function build(): string | undefined {
+  if (process.arch !== 'x64' || process.platform !== 'linux') return 'needs Linux on x86-64';
+  writeFileSync(`${oracle}.c`, PROGRAM);
+  try {
+    execFileSync('cc', ['-O1', '-mno-red-zone', '-o', oracle, `${oracle}.c`], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return 'needs a C compiler (cc)';
+  }
+}
+const missing = build();
+
+/** A generator of 32-bit numbers (xorshift), so that every run sees the same cases. */
+class Random {
+  #state: number;
+  constructor(seed: number) {
+    this.#state = seed | 1;
+  }
+  word(): number {
+    let x = this.#state;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#state = x;
+    return Math.imul(x, 0x9e3779b1);
+  }
+  below(n: number): number {
+    return (this.word() >>> 8) % n;
+  }
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)]!;
+  }
+}
+
+/** Zeros, ones, limits of the integers, infinities, NaNs of both sorts, denormals, least and greatest numbers. */
+const SINGLES = [
+  0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345, 0x7f800001, 0xffa00000, 1,
+  0x807fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x4effffff, 0x3f000000, 0x3fc00000, 0x4b000001,
+];
+const DOUBLES = [
+  0, 0x80000000, 0x3ff00000, 0xbff00000, 0x7ff00000, 0xfff00000, 0x7ff80000, 0xfff81234, 0x7ff00001, 0xfff70000, 1,
+  0x800fffff, 0x00100000, 0x7fefffff, 0x41e00000, 0xc1e00000, 0x41dfffff, 0x43e00000, 0x3fe00000, 0x3ff80000,
+  0x38100000, 0x47efffff, 0x36a00000, 0x380fffff,
+];
+
+/** Sixteen bytes: any, small integers, or floating-point numbers, special or near each other. */
+function operand(random: Random, view: DataView, at: number): void {
+  const how = random.below(8);
+  for (let i = 0; i < 16; i += 4) view.setUint32(at + i, random.word(), true);
+  if (how === 0) for (let i = 0; i < 16; i++) view.setUint8(at + i, random.pick([0, 1, 0x7f, 0x80, 0xff, 2]));
+  else if (how === 1) for (let i = 0; i < 16; i += 8) view.setBigUint64(at + i, BigInt(random.below(70)), true);
+  else if (how < 5)
+    for (let i = 0; i < 16; i += 4) {
+      const near = (0x3f000000 + (random.below(0x100) << 20)) & 0x7fffffff;
+      const fraction = random.below(2) ? random.word() & 0x807fffff : random.below(16) << 19;
+      view.setUint32(at + i, random.below(3) ? near ^ fraction : random.pick(SINGLES), true);
+    }
+  else if (how < 8)
+    for (let i = 0; i < 16; i += 8) {
+      const whole = random.below(2) === 0;
+      if (whole) view.setUint32(at + i, 0, true);
+      const near = 0x3f000000 + (random.below(0x40) << 19);
+      const fraction = whole ? random.below(16) << 16 : random.word() & 0x800fffff;
+      view.setUint32(at + i + 4, random.below(3) ? near ^ fraction : random.pick(DOUBLES), true);
+    }
+}
+
+/** What MXCSR has: the usual, then all roundings, DAZ, FTZ, some exceptions unmasked. */
+function mxcsr(random: Random): number {
+  if (random.below(2)) return 0x1f80;
+  const masks = random.below(2) ? 0x1f80 : random.word() & 0x1f80;
+  return masks | (random.word() & (MXCSR.RC | MXCSR.DAZ | MXCSR.FTZ));
+}
+
+interface Form {
+  readonly row: Row;
+  readonly name: string;
+  readonly code: readonly number[];
+}
+
+/** Operands: register 1 and register 2, or memory at [rdi]. */
+function formsOf(row: Row): Form[] {
+  const escapes = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][row.map]!;
+  const prefix = row.prefix && row.prefix !== 'np' ? [Number.parseInt(row.prefix, 16)] : [];
+  const sized = row.operands.some(({ type }) => type === 'y');
+  const forms: Form[] = [];
+  for (const rexW of sized ? [false, true] : [false])
+    for (const memory of [false, true]) {
+      if (memory ? row.mod === 'reg' : row.mod === 'mem') continue;
+      if (memory && !row.operands.some(({ addressing }) => 'EQWM'.includes(addressing))) continue;
+      if (!memory && row.operands.some(({ addressing }) => addressing === 'M')) continue;
+      const fixed = row.rm !== undefined || row.operands.length === 0;
+      const modrm = fixed ? 0xc0 | ((row.ext ?? 0) << 3) | (row.rm ?? 0) : ((row.ext ?? 1) << 3) | (memory ? 7 : 0xc2);
+      const code = [...prefix, ...(rexW ? [0x48] : []), ...escapes, row.byte, modrm];
+      forms.push({ row, name: `${row.opcode}${rexW ? ' W' : ''}${memory ? ' mem' : ''}`, code });
+    }
+  return forms;
+}
+
+/** DEVIATION §11.5.2: the fast path leaves these alone. */
+const UNNOTED = MXCSR.PE | MXCSR.UE | MXCSR.DE;
+/** DEVIATION §10.4.3: approximations are each processor's own. */
+const APPROXIMATE = /^r(cp|sqrt)/;
+
+const hosts = missing ? '' : readFileSync('/proc/cpuinfo', 'latin1');
+const hostHas = (row: Row): boolean => {
+  const name = row.cpuid === 'sse3' ? 'pni' : row.cpuid?.replace('.', '_');
+  return name === undefined || new RegExp(`^flags.* ${name}( |$)`, 'm').test(hosts);
+};
+const rows = ROWS.filter(
+  row => (row.unit === 'mmx' || row.unit === 'sse' || row.unit === 'sse+mmx') && descriptionOf(row.mnemonic),
+);
+const mnemonics = [...new Set(rows.map(({ mnemonic }) => mnemonic))];
+
+(missing ? describe.skip : describe)(`MMX and SSE against this processor${missing ? ` (${missing})` : ''}`, () => {
+  const bench = missing ? undefined : new InstructionBench();
+  const forms = rows.filter(hostHas).flatMap(formsOf);
+  const starts = new Map<Form, number>();
+  let before = new Uint8Array(0);
+  let after = new Uint8Array(0);
+
+  beforeAll(() => {
+    const random = new Random(20_240_229);
+    before = new Uint8Array(forms.length * CASES * AT.size);
+    const view = new DataView(before.buffer);
+    let at = 0;
+    for (const form of forms) {
+      starts.set(form, at);
+      for (let n = 0; n < CASES; n++, at += AT.size) {
+        for (let i = 0; i < AT.rcx; i += 16) operand(random, view, at + i);
+        if (random.below(4) === 0) before.copyWithin(at + AT.xmm + 16, at + AT.xmm + 32, at + AT.xmm + 40);
+        for (const gpr of [AT.rcx, AT.rdx]) {
+          view.setUint32(at + gpr, random.word(), true);
+          view.setInt32(at + gpr + 4, random.below(2) ? random.word() : -random.below(2), true);
+        }
+        view.setUint32(at + AT.mxcsr, mxcsr(random), true);
+        view.setUint32(at + AT.eflags, 2 | (random.word() & STATUS_FLAGS), true);
+        before.set([...form.code, random.word() & (random.below(2) ? 0xff : 0x1f), 0xc3], at + AT.code);
+        // Without an immediate, its place holds a return.
+        if (!form.row.operands.some(({ addressing }) => addressing === 'I'))
+          before[at + AT.code + form.code.length] = 0xc3;
+      }
+    }
+    after = execFileSync(oracle, { input: before, maxBuffer: before.length + 1 });
+  });
+
+  test.each(mnemonics)('%s', mnemonic => {
+    const { cpu } = bench!;
+    const { r } = cpu;
+    const theirs = new DataView(after.buffer, after.byteOffset);
+    const ours = new DataView(before.buffer.slice(0));
+    const differences: string[] = [];
+    for (const form of forms.filter(({ row }) => row.mnemonic === mnemonic)) {
+      for (let n = 0; n < CASES; n++) {
+        const at = starts.get(form)! + n * AT.size;
+        const input = before.subarray(at, at + AT.size);
+        const control = ours.getUint32(at + AT.mxcsr, true);
+        r.u8.set(input.subarray(AT.xmm, AT.mem), STATE.xmm);
+        r.u8.set(input.subarray(AT.mem, AT.mm), ACCELERATOR_ARENA + MEMORY);
+        for (const i of [0, 1]) {
+          r.u8.set(input.subarray(AT.mm + 8 * i, AT.mm + 8 * i + 8), STATE.x87 + 16 * (i + 1));
+        }
+        r.setGpr64(GPR.rcx, ours.getBigUint64(at + AT.rcx, true));
+        r.setGpr64(GPR.rdx, ours.getBigUint64(at + AT.rdx, true));
+        r.setGpr64(GPR.rdi, BigInt(MEMORY));
+        r.cr4 = CR4.osfxsr | CR4.osxmmexcpt;
+        r.flags = ours.getUint32(at + AT.eflags, true);
+        cpu.setMxcsr(control);
+        const fault = bench!.execute(input.subarray(AT.code, AT.code + 16));
+
+        const wanted = after.subarray(at, at + AT.size);
+        const got = new Uint8Array(AT.size);
+        got.set(r.u8.subarray(STATE.xmm, STATE.xmm + 48), AT.xmm);
+        got.set(r.u8.subarray(ACCELERATOR_ARENA + MEMORY, ACCELERATOR_ARENA + MEMORY + 32), AT.mem);
+        for (const i of [0, 1])
+          got.set(r.u8.subarray(STATE.x87 + 16 * (i + 1), STATE.x87 + 16 * (i + 1) + 8), AT.mm + 8 * i);
+        const view = new DataView(got.buffer);
+        view.setBigUint64(AT.rcx, r.gpr64(GPR.rcx), true);
+        view.setBigUint64(AT.rdx, r.gpr64(GPR.rdx), true);
+        const wantedFault = SIGNALS[theirs.getUint32(at + AT.signal, true)] ?? 0;
+        const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+        const end = wantedFault ? 0 : AT.mxcsr;
+        const fast = r.i32[STATE.sseExact / 4] === 0;
+        const flagsMask = fast ? ~UNNOTED : -1;
+        const gotState = `${hex(got.subarray(0, end))} mxcsr ${(r.u32[STATE.mxcsr / 4]! & flagsMask).toString(16)} fault ${fault} flags ${wantedFault ? 0 : r.flags & STATUS_FLAGS}`;
+        const wantedState = `${hex(wanted.subarray(0, end))} mxcsr ${(theirs.getUint32(at + AT.mxcsr, true) & flagsMask).toString(16)} fault ${wantedFault} flags ${wantedFault ? 0 : theirs.getUint32(at + AT.eflags, true) & STATUS_FLAGS}`;
+        if (gotState !== wantedState && !APPROXIMATE.test(mnemonic))
+          differences.push(
+            `${form.name} mxcsr ${control.toString(16)} code ${hex(input.subarray(AT.code, AT.code + 10))}\n in   ${hex(input.subarray(0, AT.mxcsr))}\n ours ${gotState}\n want ${wantedState}`,
+          );
+      }
+    }
+    expect(differences.slice(0, 3).join('\n')).toBe('');
+  });
+});
