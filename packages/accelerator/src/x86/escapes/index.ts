@@ -11,6 +11,7 @@ import { io } from './io.ts';
 import { msrs } from './msrs.ts';
 import { segmentMoves } from './segment-moves.ts';
 import { softwareInterrupt } from './software-interrupt.ts';
+import { SSE_ESCAPES } from './sse.ts';
 import { system } from './system.ts';
 import { x87 } from './x87.ts';
 
@@ -33,5 +34,6 @@ export const ESCAPES: Escapes = {
   ...msrs,
   ...segmentMoves,
   ...softwareInterrupt,
+  ...SSE_ESCAPES,
   ...system,
 };
