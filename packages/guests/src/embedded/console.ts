@@ -4,6 +4,7 @@ import {
   byte,
   cl,
   dl,
+  dword,
   dx,
   eax,
   ecx,
@@ -15,7 +16,7 @@ import {
   rdx,
   rsi,
 } from '../assembler/index.ts';
-import { PORT, RAM, UART, V } from './layout.ts';
+import { MASK, PORT, QUIET_AFTER, RAM, UART, V } from './layout.ts';
 
 /** Prints `text`: it stands behind the call, and `say` returns past it. Clobbers rax, rcx, rdx, rsi. */
 export function say(a: Assembler, text: string): void {
@@ -138,11 +139,24 @@ function input(a: Assembler): void {
   a.mov(rcx, qword(V.ringOut));
   a.cmp(rcx, qword(V.ringIn));
   a.jne('getc take');
+  // A guest that nobody talks to should cost its host nothing: the timer stops, the TSC keeps the time.
+  a.inc(dword(V.wakeups));
+  a.cmp(dword(V.wakeups), QUIET_AFTER);
+  a.jne('getc sleep');
+  a.mov(al, MASK.quiet);
+  a.out(PORT.pic1 + 1, al);
+  a.label('getc sleep');
   // No interrupt fits between the two: STI holds it back for one instruction.
   a.sti();
   a.hlt();
   a.jmp('getc');
   a.label('getc take');
+  a.cmp(dword(V.wakeups), QUIET_AFTER);
+  a.mov(dword(V.wakeups), 0);
+  a.jb('getc ticking');
+  a.mov(al, MASK.ticking);
+  a.out(PORT.pic1 + 1, al);
+  a.label('getc ticking');
   a.mov(al, byte(RAM.ring, rcx));
   a.inc(cl);
   a.mov(qword(V.ringOut), rcx);

@@ -13,6 +13,7 @@ import {
   edi,
   m,
   qword,
+  r8d,
   r9,
   r10,
   r10d,
@@ -200,8 +201,11 @@ function memory(a: Assembler): void {
   a.ret();
 }
 
-/** Turns of the counter to measure over; 10 ms each. */
-const TURNS = 5;
+/** Clocks of the PIT to measure over: 30 ms. */
+const ENOUGH_CLOCKS = 35_795;
+/** Ticks of the TSC that a look at the PIT may take: a few hundred microseconds. */
+const LONG_GAP = 1 << 20;
+const TRIES = 16;
 
 function clock(a: Assembler): void {
   const source = (label: string) => {
@@ -215,28 +219,31 @@ function clock(a: Assembler): void {
   a.bt(dword(V.devices), DEVICE.pit);
   a.jnc('clock by cpuid');
 
-  // The PIT counts down from its divisor; each time that it is higher than before it has turned round.
+  // The PIT counts down from 65536 for 55 ms. If it turns round before we look again, the host was busy: once more.
+  a.mov(ebx, TRIES);
+  a.label('clock again');
+  a.dec(ebx);
+  a.je('clock by cpuid');
+  output(a, PORT.pitControl, 0x34); // counter 0, both bytes, mode 2
+  output(a, PORT.pit, 0);
+  output(a, PORT.pit, 0);
   a.call('pit and tsc');
-  a.mov(r9, rax); // the TSC at the start
-  a.mov(r10, rcx); // PIT clocks that passed: the count at the start and whole turns, less the count at the end
-  a.mov(r11, rcx); // the count before
-  a.mov(ebx, TURNS);
+  a.mov(r9, rax);
+  a.mov(r10, rcx);
   a.mov(edi, 4_000_000); // gives up on a PIT that stands still
   a.label('clock wait');
   a.dec(edi);
   a.je('clock by cpuid');
   a.call('pit and tsc');
-  a.cmp(rcx, r11);
-  a.mov(r11, rcx);
-  a.jbe('clock wait');
-  a.add(r10, TICK_DIVISOR);
-  a.dec(ebx);
-  a.jne('clock wait');
-  a.sub(r10, rcx);
+  a.mov(r11, r10);
+  a.sub(r11, rcx);
+  a.jb('clock again');
+  a.cmp(r11, ENOUGH_CLOCKS);
+  a.jb('clock wait');
   a.sub(rax, r9);
   a.mov(ecx, PIT_HZ);
   a.mul(rcx);
-  a.div(r10);
+  a.div(r11);
   a.mov(qword(V.tscHz), rax);
   source('source pit');
   a.ret();
@@ -294,8 +301,13 @@ function clock(a: Assembler): void {
   a.or(rax, rdx);
   a.ret();
 
-  // rcx: counter 0 of the PIT; rax: the TSC at about the same time.
+  // rcx: counter 0 of the PIT; rax: the TSC at the same time, near enough: a pause in between would spoil the measure,
+  // so it is taken again, up to a limit. Clobbers rdx, rsi, r8.
   a.label('pit and tsc');
+  a.mov(r8d, TRIES);
+  a.label('pit sample');
+  a.call('tsc');
+  a.mov(rsi, rax);
   a.xor(eax, eax);
   a.out(PORT.pitControl, al); // latch counter 0
   a.in(al, PORT.pit);
@@ -304,5 +316,13 @@ function clock(a: Assembler): void {
   a.movzx(eax, al);
   a.shl(eax, 8);
   a.or(ecx, eax);
-  a.jmp('tsc');
+  a.call('tsc');
+  a.sub(rsi, rax);
+  a.neg(rsi);
+  a.cmp(rsi, LONG_GAP);
+  a.jb('pit sampled');
+  a.dec(r8d);
+  a.jne('pit sample');
+  a.label('pit sampled');
+  a.ret();
 }

@@ -24,8 +24,8 @@ function program(a: Assembler): void {
   a.call('idt on');
   a.call('find devices');
   a.call('find memory');
-  a.call('interrupts on');
   a.call('find clock');
+  a.call('interrupts on');
   say(a, '\nMainboard embedded guest, 64-bit mode\n');
   for (const routine of ['show cpu', 'show memory', 'show devices', 'show clock']) a.call(routine);
   say(a, 'Type help for the commands.\n');

@@ -21,7 +21,7 @@ import {
   word,
 } from '../assembler/index.ts';
 import { say, sayHex } from './console.ts';
-import { DEVICE, FLOATING_VECTOR, IRQ_VECTOR, PORT, RAM, TICK_DIVISOR, UART, V } from './layout.ts';
+import { DEVICE, FLOATING_VECTOR, IRQ_VECTOR, MASK, PORT, RAM, TICK_DIVISOR, UART, V } from './layout.ts';
 import { CODE64 } from './start.ts';
 
 /** Vectors whose frame has an error code (Intel SDM vol. 3 §7.15). */
@@ -204,7 +204,7 @@ function controllers(a: Assembler): void {
   out(PORT.pic2 + 1, IRQ_VECTOR + 8);
   out(PORT.pic2 + 1, 0x02);
   out(PORT.pic2 + 1, 0x01);
-  out(PORT.pic1 + 1, 0xea);
+  out(PORT.pic1 + 1, MASK.ticking);
   out(PORT.pic2 + 1, 0xff);
   a.label('pic done');
   a.bt(dword(V.devices), DEVICE.pit);

@@ -41,6 +41,8 @@ export const V = {
   tscStart: RAM.variables + 0xd8,
   /** The last byte read was CR: an LF that follows belongs to it. */
   afterCr: RAM.variables + 0xe0,
+  /** How often the processor has woken up while it waited for a character. */
+  wakeups: RAM.variables + 0xf8,
   /** Descriptor-table register image for LIDT. */
   idtr: RAM.variables + 0xe8,
 } as const;
@@ -80,6 +82,11 @@ export const UART = { data: 0, ier: 1, iir: 2, fcr: 2, lcr: 3, mcr: 4, lsr: 5, s
 /** Divisor of the PIT for 100 Hz. */
 export const TICK_DIVISOR = 11_932;
 export const PIT_HZ = 1_193_182;
+
+/** The PIC's mask with the timer, the cascade and the serial port open, and without the timer. */
+export const MASK = { ticking: 0xea, quiet: 0xeb } as const;
+/** Wake-ups after which the timer is quiet until there is a character: a second, at 100 Hz. */
+export const QUIET_AFTER = 100;
 
 /** First vector of the PIC's sixteen. */
 export const IRQ_VECTOR = 0x20;
