@@ -211,6 +211,7 @@ export class Decoder {
     const count = counts[index]!;
     const sizeColumn = out.opsize >> 5; // 16, 32, 64 → 0, 1, 2
     out.count = count;
+    for (let i = count; i < 4; i++) out.operands[i as 0]!.kind = OPERAND_KIND.none; // nobody is to see the last one's
     for (let i = 0; i < count; i++) {
       const at = index * MAX_OPERANDS + i;
       const operand = out.operands[i]!;
