@@ -94,7 +94,10 @@ export class CodeCache implements CodePages {
     if (this.#hasCode[number] === 0) return;
     const page = this.#pages.get(number)!;
     for (let at = offset & 0xfff; at < (offset & 0xfff) + size && at < 4096; at++)
-      if (page.bytes[at >> 3]! & (1 << (at & 7))) return this.#drop(number, page);
+      if (page.bytes[at >> 3]! & (1 << (at & 7))) {
+        this.#drop(number, page);
+        return;
+      }
   }
 
   /** Forgets the code of a page. Whoever still runs it finds stale records and looks again. */
@@ -380,8 +383,9 @@ export class CodeCache implements CodePages {
     const flat =
       flatMode &&
       (long ? !insn.segOverride || seg < SEG.fs : seg < 0 || seg === SEG.ds || seg === SEG.es || seg === SEG.ss);
-    const memory =
-      insn.isMem || insn.operands[0].kind === OPERAND_KIND.moffs || insn.operands[1].kind === OPERAND_KIND.moffs;
+    // Operands beyond `count` are another instruction's.
+    const kindOf = (n: 0 | 1): number => (n < insn.count ? insn.operands[n].kind : OPERAND_KIND.none);
+    const memory = insn.isMem || kindOf(0) === OPERAND_KIND.moffs || kindOf(1) === OPERAND_KIND.moffs;
 
     const state = handlers.state(insn, cpu.stackBits, flat, long);
     let handler = -1;
@@ -445,7 +449,7 @@ export class CodeCache implements CodePages {
       i32[(at + RECORD.disp) >> 2] = displacement;
       if (handlers.ignoresMemory(insn.row)) this.#address(at, insn, start); // LEA
     }
-    if (insn.operands[0].kind === OPERAND_KIND.rel) {
+    if (kindOf(0) === OPERAND_KIND.rel) {
       const target = start + insn.length + insn.immLo;
       i32[(at + RECORD.disp) >> 2] = target;
       const near = insn.opsize !== 16 && kept;

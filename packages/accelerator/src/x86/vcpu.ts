@@ -53,7 +53,7 @@ export class SoftVcpu implements Vcpu {
         cpu.fault.error = 0;
       },
     });
-    this.#run = instance.exports['run'] as (record: number) => number;
+    this.#run = instance.exports.run as (record: number) => number;
     cpu.code.use(handlers);
     bus.onRegionsChanged(() => {
       cpu.mmu.remap();

@@ -65,6 +65,8 @@ export class RecordOps implements Ops<Value> {
   readonly #record: Value;
   readonly #zero: Value;
   #linear: Value | undefined;
+  /** Linear addresses that a description got from SS. */
+  readonly #stackAddresses = new Set<Value>();
   /** Set once control has gone elsewhere: nothing follows. */
   ended = false;
   /** Set once something wrote memory. */
@@ -261,6 +263,7 @@ export class RecordOps implements Ops<Value> {
     const f = this.#f;
     const { long, flat } = this.#form;
     const wide = aw === 64 ? offset : f.op('i64.extend_i32_u', offset);
+    if (role === 'ss') this.#stackAddresses.add(wide);
     const segment = (): Value =>
       role === 'effective'
         ? f.load('i32.load16_u', this.#record, RECORD.segment)
@@ -292,12 +295,18 @@ export class RecordOps implements Ops<Value> {
       f.op('i64.eq', f.op('i64.and', last, f.i64(-4096)), tag),
       () => f.set(address, f.op('i32.add', f.op('i32.wrap_i64', linear), f.load('i32.load', entry, TLB.addend))),
       () => {
-        const found = f.call(this.#runtime.miss, 'i32', linear, f.i32(kind | bytes));
+        const found = this.#miss(linear, kind | bytes);
         f.if(f.op('i32.eqz', found), () => this.#exit(STOP.fault));
         f.set(address, found);
       },
     );
     return f.get(address);
+  }
+
+  #miss(linear: Value, info: number): Value {
+    const f = this.#f;
+    const stack = this.#stackAddresses.has(linear) ? ACCESS.stack : 0;
+    return f.call(this.#runtime.miss, 'i32', linear, f.i32(info | stack), this.#record);
   }
 
   /** After a store: passes on what went to the bounce buffer. */
@@ -318,7 +327,7 @@ export class RecordOps implements Ops<Value> {
 
   probeWrite(bytes: number, linear: Value): void {
     const f = this.#f;
-    const found = f.call(this.#runtime.miss, 'i32', linear, f.i32(ACCESS.probe | bytes));
+    const found = this.#miss(linear, ACCESS.probe | bytes);
     f.if(f.op('i32.eqz', found), () => this.#exit(STOP.fault));
   }
 

@@ -8,7 +8,7 @@ import { LINK, RECORD, STOP } from './record.ts';
 export interface Runtime {
   /** Type of a handler: offset of its record → why it stopped. */
   readonly handlerType: number;
-  /** (linear i64, info i32) → offset where the access may be made, or 0 on a fault. */
+  /** (linear i64, info i32, record) → offset where the access may be made, or 0 on a fault. */
   readonly miss: number;
   /** Passes on what was stored in the bounce buffer. */
   readonly commit: number;
@@ -28,13 +28,13 @@ const HANDLER = { params: ['i32'], results: ['i32'] } as const;
 export function writeRuntime(module: ModuleWriter): Runtime {
   const translate = module.import('translate', { params: ['i32', 'i32', 'i32'], results: ['i32'] });
   const commit = module.import('commit', { params: [], results: [] });
-  const escape = module.import('escape', HANDLER);
+  const escapeImport = module.import('escape', HANDLER);
   const segmentFault = module.import('segmentFault', { params: ['i32'], results: [] });
   const runtime: Runtime = {
     handlerType: module.type(HANDLER),
     commit,
-    escape,
-    miss: module.declare({ params: ['i64', 'i32'], results: ['i32'] }),
+    escape: escapeImport,
+    miss: module.declare({ params: ['i64', 'i32', 'i32'], results: ['i32'] }),
     segment: module.declare({ params: ['i32', 'i32', 'i32'], results: ['i64'] }),
     transfer: module.declare(HANDLER),
     dispatch: module.declare({ params: ['i64'], results: ['i32'] }),
@@ -53,10 +53,12 @@ export function writeRuntime(module: ModuleWriter): Runtime {
   const enter = (f: FunctionWriter, record: Value): void =>
     f.returnCallIndirect(runtime.handlerType, f.load('i32.load', record, RECORD.handler), record);
 
-  define(runtime.miss, ['i64', 'i32'], 'i32', f => {
-    const [linear, info] = [f.param(0), f.param(1)];
+  define(runtime.miss, ['i64', 'i32', 'i32'], 'i32', f => {
+    const [linear, info, record] = [f.param(0), f.param(1), f.param(2)];
     const high = f.op('i32.wrap_i64', f.op('i64.shr_u', linear, f.i64(32)));
-    f.return(f.call(translate, 'i32', f.op('i32.wrap_i64', linear), high, info));
+    const ss = f.op('i32.eq', f.load('i32.load16_u', record, RECORD.segment), f.i32(STATE.segments + 2 * SEGMENT.size));
+    const stack = f.op('i32.mul', ss, f.i32(ACCESS.stack));
+    f.return(f.call(translate, 'i32', f.op('i32.wrap_i64', linear), high, f.op('i32.or', info, stack)));
   });
 
   define(runtime.segment, ['i32', 'i32', 'i32'], 'i64', f => {

@@ -16,7 +16,7 @@ const compile = (
   module.table([index]);
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), { env: { memory } });
-  return { run: instance.exports['run'] as (...args: number[]) => number, code: body.code };
+  return { run: instance.exports.run as (...args: number[]) => number, code: body.code };
 };
 const i32 = { params: ['i32', 'i32'], results: ['i32'] } as const;
 

@@ -80,12 +80,20 @@ export class FunctionWriter {
   }
 
   i32(n: number): Value {
-    return new Value('i32', [], out => (out.push(0x41), pushSigned(out, n)), n | 0);
+    const push = (out: number[]): void => {
+      out.push(0x41);
+      pushSigned(out, n);
+    };
+    return new Value('i32', [], push, n | 0);
   }
 
   i64(n: bigint | number): Value {
     const value = BigInt.asIntN(64, BigInt(n));
-    return new Value('i64', [], out => (out.push(0x42), pushSigned64(out, value)), value);
+    const push = (out: number[]): void => {
+      out.push(0x42);
+      pushSigned64(out, value);
+    };
+    return new Value('i64', [], push, value);
   }
 
   /** A vector constant from its sixteen bytes. */
