@@ -196,6 +196,7 @@ export class TestBench {
     this.descriptor(SELECTOR.code16, 0, 0xffff, 0x9a, 0);
     this.descriptor(SELECTOR.absentStack, 0, 0xf_ffff, 0x12, 0xc);
     r.setSegment(SEGREG.tr, SELECTOR.tss, BigInt(AT.tss), 0x67, 0x8b);
+    this.set16(AT.tss + 0x66, 0x68); // no I/O permission bitmap
   }
 
   /** 32-bit protected mode without paging; the TSS has a stack for level 0. */
