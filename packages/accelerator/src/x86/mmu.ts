@@ -281,12 +281,18 @@ export class Mmu {
    * follows a store); 0 with {@link Fault} filled in.
    */
   translate(low: number, high: number, info: number, user: boolean): number {
-    const size = info & 0xff;
-    const kind = info & ~0xff;
+    const at = this.#translate(low, high, info & 0xff, info & ~0xff & ~ACCESS.stack, user);
+    if (at === 0 && info & ACCESS.stack && this.#fault.vector === VECTOR.gp) this.#fault.vector = VECTOR.ss;
+    return at;
+  }
+
+  #translate(low: number, high: number, size: number, kind: number, user: boolean): number {
     const write = kind === ACCESS.write || kind === ACCESS.modify || kind === ACCESS.probe;
     const access = write ? ACCESS.write : kind;
     const within = low & 0xfff;
-    const page = this.#walk(low, high, access, user);
+    // What ends beyond the lower half is not canonical, whatever the page says where it begins.
+    const ends = high === 0x7fff && (low >>> 0) + size > 0x1_0000_0000;
+    const page = ends ? this.#notCanonical() : this.#walk(low, high, access, user);
     if (page < 0) return 0;
     if (within + size > 4096) return this.#straddle(low, high, kind, access, size, page, user);
 

@@ -12,6 +12,12 @@ function push<V>(o: Ops<V>, f: Form, w: Width, value: V): void {
   o.setGpr(f.stack, GPR.rsp, pointer);
 }
 
+/** Faults where {@link push} would. */
+function probePush<V>(o: Ops<V>, f: Form, w: Width): void {
+  const pointer = o.binary('sub', f.stack, o.gpr(f.stack, GPR.rsp), o.constant(f.stack, w / 8));
+  o.probeWrite(w / 8, o.segment('ss', f.stack, pointer, w / 8, true));
+}
+
 /** Reads the top of the stack; `release` then moves the pointer past it. */
 function top<V>(o: Ops<V>, f: Form, w: Width): { value: V; release: (extra?: V) => void } {
   const pointer = o.gpr(f.stack, GPR.rsp);
@@ -81,12 +87,18 @@ const leave: Description = {
 
 // ---------------------------------------------------------------- near transfers
 
-/** #GP(0) at a near transfer whose target is not canonical, before anything else of it (SDM vol. 2 CALL, JMP, RET). */
-function requireCanonical<V>(o: Ops<V>, f: Form, target: V): void {
+/**
+ * #GP(0) at a near transfer whose target is not canonical, before anything else of it (SDM vol. 2 CALL, JMP, RET).
+ * @param before what may fault first.
+ */
+function requireCanonical<V>(o: Ops<V>, f: Form, target: V, before = (): void => {}): void {
   if (f.opsize !== 64) return;
   const n16 = o.constant(64, 16);
   const extended = o.binary('sar', 64, o.binary('shl', 64, target, n16), n16);
-  o.if(o.compare('ne', 64, extended, target), () => o.raise(13));
+  o.if(o.compare('ne', 64, extended, target), () => {
+    before();
+    o.raise(13);
+  });
 }
 
 const isRelative = (f: Form): boolean => f.operands[0]!.kind === OPERAND_KIND.rel;
@@ -109,7 +121,8 @@ const call: Description = {
   dimensions: STACK,
   run(o, f) {
     const target = isRelative(f) ? undefined : o.read(0);
-    if (target !== undefined) requireCanonical(o, f, target);
+    // AMD's processors look at the stack first.
+    if (target !== undefined) requireCanonical(o, f, target, () => probePush(o, f, f.opsize));
     push(o, f, f.opsize, o.nextRip(f.opsize));
     if (target === undefined) o.branch();
     else o.jump(f.opsize, target);

@@ -513,9 +513,12 @@ const cmpxchgPair = (half: 32 | 64): Description => ({
 
 // ---------------------------------------------------------------- bits
 
-/** BT, BTS, BTR, BTC: with memory and a register, the bit offset reaches beyond the operand (SDM vol. 2 BT). */
+/**
+ * BT, BTS, BTR, BTC: with memory and a register, the bit offset reaches beyond the operand (SDM vol. 2 BT).
+ * DEVIATION: the address wraps at 4 GiB with the segment's base in it; a 16-bit one does not wrap at 64 KiB.
+ */
 const bitTest = (change: (<V>(o: Ops<V>, w: Width, a: V, mask: V) => V) | undefined): Description => ({
-  dimensions: ['long'],
+  dimensions: ['asize', 'long'],
   run(o, f) {
     const w = size(f);
     const index = o.read(1);
@@ -533,7 +536,7 @@ const bitTest = (change: (<V>(o: Ops<V>, w: Width, a: V, mask: V) => V) | undefi
         o.constant(64, Math.log2(w / 8)),
       );
       const moved = o.binary('add', 64, o.linear(0), bytes);
-      const address = f.long ? moved : o.binary('and', 64, moved, o.constant(64, 0xffff_ffffn));
+      const address = f.asize === 64 ? moved : o.binary('and', 64, moved, o.constant(64, 0xffff_ffffn));
       if (change) o.probeWrite(w / 8, address);
       const a = o.load(w, address);
       if (change) o.store(w, address, change(o, w, a, mask));
