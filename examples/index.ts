@@ -1,0 +1,2 @@
+export { watchdog } from './watchdog.ts';
+export { watched } from './watched.ts';
