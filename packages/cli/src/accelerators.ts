@@ -15,14 +15,14 @@ export interface ChosenAccelerator {
 export async function chooseAccelerator(given: string): Promise<ChosenAccelerator> {
   const choice = ACCELERATORS.find(name => name === given);
   if (choice === undefined)
-    throw new CliError(`--accel must be ${ACCELERATORS.join(', ')}, not "${given}".${suggest(given, ACCELERATORS)}`);
+    throw new CliError(`--accel must be auto, kvm or soft, not "${given}".${suggest(given, ACCELERATORS)}`);
   if (choice === 'auto') return automatic();
   return { module: await load(choice) };
 }
 
 async function automatic(): Promise<ChosenAccelerator> {
   const { name, reason } = await decide();
-  return { module: await load(name), note: `accel ${name} (${reason})` };
+  return { module: await load(name), note: `accel ${name}: ${reason}` };
 }
 
 /** What `auto` takes on this host, and why: KVM where it runs kernel-mode code on the processor itself. */

@@ -29,7 +29,6 @@ export async function runMachine(loaded: LoadedMachine, request: RunRequest): Pr
   const options = await withDefaultGuest(loaded.definition, machineOptions(loaded.definition, request.given));
   const traceRequest = request.trace === undefined ? undefined : parseTrace(request.trace);
   const accelerator = await chooseAccelerator(request.accel);
-  if (accelerator.note !== undefined) session.note(accelerator.note);
   const channels = await openChannels(request, session);
   let trace: TraceOutput | undefined;
   let machine: Machine | undefined;
@@ -45,6 +44,7 @@ export async function runMachine(loaded: LoadedMachine, request: RunRequest): Pr
       onReset: request.onReboot === 'exit' ? 'stop' : 'continue',
     });
     trace?.listen(machine);
+    if (accelerator.note !== undefined) session.note(accelerator.note);
     return await session.run(machine, request.timeout, () => channels.close());
   } finally {
     await machine?.dispose();

@@ -16,5 +16,7 @@ export function suggest(given: string, candidates: Iterable<string>): string {
   const near = [...candidates]
     .map(name => ({ name, edits: distance(given.toLowerCase(), name.toLowerCase()) }))
     .sort((a, b) => a.edits - b.edits)[0];
-  return near !== undefined && near.edits <= Math.max(1, given.length / 3) ? ` Did you mean ${near.name}?` : '';
+  return near !== undefined && near.edits <= (given.length > 4 ? Math.max(2, given.length / 3) : 1)
+    ? ` Did you mean ${near.name}?`
+    : '';
 }
