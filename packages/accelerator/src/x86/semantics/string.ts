@@ -36,14 +36,19 @@ const string = (body: <V>(o: Ops<V>, f: Form, w: Width) => void, compares = fals
     const w = f.operands[0]!.size as Width;
     if (f.rep === 0) return body(o, f, w);
     const a = f.asize;
-    o.repeat(stop => {
-      const count = o.gpr(a, GPR.rcx);
-      o.if(o.compare('eq', a, count, o.constant(a, 0)), stop);
-      body(o, f, w);
-      o.setGpr(a, GPR.rcx, o.binary('sub', a, count, o.constant(a, 1)));
-      if (compares) o.if(o.compare('ne', 32, o.flag('zf'), o.constant(32, f.rep === 0xf3 ? 1 : 0)), stop);
-      o.iteration();
-    });
+    const zero = o.constant(a, 0);
+    const count = (): ReturnType<typeof o.gpr> => o.gpr(a, GPR.rcx);
+    o.if(o.compare('ne', a, count(), zero), () =>
+      o.repeat(stop => {
+        body(o, f, w);
+        const left = o.binary('sub', a, count(), o.constant(a, 1));
+        o.setGpr(a, GPR.rcx, left);
+        // The last turn ends the instruction: a single step traps once for it.
+        o.if(o.compare('eq', a, left, zero), stop);
+        if (compares) o.if(o.compare('ne', 32, o.flag('zf'), o.constant(32, f.rep === 0xf3 ? 1 : 0)), stop);
+        o.iteration();
+      }),
+    );
   },
 });
 
