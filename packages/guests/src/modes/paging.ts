@@ -1,6 +1,6 @@
-import { al, byte, cr0, cr3, cr4, dword, eax, ebx, ecx, edi, edx, m } from '../assembler/index.ts';
+import { al, ax, byte, cr0, cr3, cr4, ds, dword, eax, ebx, ecx, edi, edx, m } from '../assembler/index.ts';
 import type { Check, Context } from './harness.ts';
-import { RAM } from './layout.ts';
+import { RAM, SEL } from './layout.ts';
 import { toRing3 } from './protected-rings.ts';
 import { LARGE, PAGE, TABLE, TEST } from './tables.ts';
 
@@ -68,15 +68,23 @@ function map({ a }: Context, scheme: Scheme, i: number, bits: number, nx = false
   a.invlpg(m(page(i)));
 }
 
+/** IRETD to ring 3 takes a DS of ring 0 away (SDM vol. 3 §6.4.1); this gives ring 3 one of its own. */
+function userData({ a }: Context): void {
+  a.mov(ax, SEL.userData);
+  a.mov(ds, ax);
+}
+
 function trapsUser(c: Context, error: number, i: number, write: boolean): void {
   const { a } = c;
   c.traps({ vector: 14, error, cr2: page(i) + 4 }, () => {
-    const user = a.fresh('user');
+    const [user, access] = [a.fresh('user'), a.fresh('access')];
     toRing3(c, user);
     a.label(user);
+    userData(c);
+    a.label(access);
     if (write) a.mov(dword(page(i) + 4), ecx);
     else a.mov(ecx, dword(page(i) + 4));
-    return user;
+    return access;
   });
 }
 
@@ -107,6 +115,7 @@ function faultsAndBits(c: Context, scheme: Scheme): void {
     const [user, end] = [a.fresh('user'), a.fresh('end')];
     toRing3(c, user);
     a.label(user);
+    userData(c);
     a.mov(edx, dword(page(4)));
     a.mov(dword(page(3)), edx);
     a.label(end);
