@@ -17,7 +17,7 @@ export class InputQueue {
 
   /** Bytes, breaks counted as one. */
   get size(): number {
-    return this.#chunks.reduce((sum, chunk) => sum + (chunk === BREAK ? 1 : chunk.length), -this.#at);
+    return this.#chunks.reduce((sum, chunk) => sum + (chunk === BREAK ? 1 : chunk.length), 0) - this.#at;
   }
 
   /** @param bytes become the queue's own. */

@@ -38,7 +38,7 @@ export class TcpChardev implements Chardev {
   #server: Server | undefined;
   /** The peer has said all it will; it may still listen. */
   #peerEnded = false;
-  /** Called when a peer's connection is over. */
+  /** Called when a peer has gone, or has said all it will. */
   onHangUp: () => void = () => {};
 
   private constructor() {
@@ -135,7 +135,9 @@ export class TcpChardev implements Chardev {
     socket.setNoDelay(true);
     socket.on('data', this.#arrived);
     socket.on('end', () => {
-      if (this.#socket === socket) this.#peerEnded = true;
+      if (this.#socket !== socket) return;
+      this.#peerEnded = true;
+      this.onHangUp();
     });
     socket.on('error', () => {}); // `close` follows
     socket.on('close', () => this.#hungUp(socket));
@@ -152,6 +154,6 @@ export class TcpChardev implements Chardev {
     this.#socket = undefined;
     if (this.#server !== undefined) this.#output.disconnect();
     else this.#output.discard();
-    this.onHangUp();
+    if (!this.#peerEnded) this.onHangUp();
   }
 }
