@@ -20,6 +20,7 @@ import {
   squareRoot,
   subtract,
   toInteger,
+  toWhole,
 } from '../sse/soft-float.ts';
 import { FLAG, STATE, STATUS_FLAGS } from '../state.ts';
 import { X87_LAYOUT } from '../x87/state.ts';
@@ -163,6 +164,46 @@ const compareLanes =
     return lanewise(t, () => test)(cpu, i);
   };
 
+/** ROUND: bits of the immediate are the rounding mode, or say that MXCSR has it, and whether PE is left alone. */
+const roundLanes =
+  (t: FloatType): Escape =>
+  (cpu, i) => {
+    const { immLo } = i;
+    const operation: Operation = (c, f, _a, b) => {
+      const result = toWhole(c, f, b, immLo & 4 ? c.rounding : immLo & 3);
+      if (immLo & 8) c.flags &= ~MXCSR.PE;
+      return result;
+    };
+    return lanewise(t, () => operation)(cpu, i);
+  };
+
+/** DPPS, DPPD: every product and sum is an operation of its own; what is not selected counts as +0. */
+const dotProduct =
+  ({ format, count }: FloatType): Escape =>
+  (cpu, i) => {
+    const c = begin(cpu);
+    const b = readLanes(cpu, i, 1, format.bits, count);
+    let terms = readLanes(cpu, i, 0, format.bits, count).map((a, lane) => {
+      const product = i.immLo & (16 << lane) ? multiply(c, format, a, b[lane]!) : 0n;
+      c.lane();
+      return product;
+    });
+    while (terms.length > 1)
+      terms = terms.flatMap((a, lane) => {
+        if (lane % 2 === 1) return [];
+        const sum = add(c, format, a, terms[lane + 1]!);
+        c.lane();
+        return [sum];
+      });
+    c.deliver(cpu);
+    writeLanes(
+      cpu,
+      i,
+      format.bits,
+      b.map((_, lane) => (i.immLo & (1 << lane) ? terms[0]! : 0n)),
+    );
+  };
+
 const compareToFlags =
   ({ format }: FloatType, quiet: boolean): Escape =>
   (cpu, i) => {
@@ -242,6 +283,9 @@ export const SSE_ESCAPES: Escapes = {
   ...each('max', t => lanewise(t, () => maximum)),
   ...each('sqrt', t => lanewise(t, () => root)),
   ...each('cmp', compareLanes),
+  ...each('round', roundLanes),
+  dpps: dotProduct(TYPES.ps),
+  dppd: dotProduct(TYPES.pd),
   haddps: horizontal(TYPES.ps, add),
   haddpd: horizontal(TYPES.pd, add),
   hsubps: horizontal(TYPES.ps, subtract),

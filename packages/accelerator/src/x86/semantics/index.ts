@@ -7,6 +7,7 @@ import { vectorFloat } from './vector-float.ts';
 import { vectorInteger } from './vector-integer.ts';
 import { vectorMove } from './vector-move.ts';
 import { vectorShuffle } from './vector-shuffle.ts';
+import { vectorSse4 } from './vector-sse4.ts';
 
 const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...integer,
@@ -17,6 +18,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...vectorShuffle,
   ...vectorFloat,
   ...vectorConvert,
+  ...vectorSse4,
 };
 
 /** Condition codes by the suffix of the mnemonic, in the order of their numbers (SDM vol. 1 appendix B). */

@@ -33,14 +33,14 @@ export const onHost = <V>(o: Ops<V>, fast: () => void): void => o.if(o.hostRound
 const integers = (shape: FloatShape): 'i32x4' | 'i64x2' => (shape === 'f32x4' ? 'i32x4' : 'i64x2');
 const infinity = <V>(o: Ops<V>, shape: FloatShape): V =>
   shape === 'f32x4' ? lanes32(o, 0x7f80_0000) : lanes64(o, 0x7ff0_0000);
-const quietBit = <V>(o: Ops<V>, shape: FloatShape): V =>
+export const quietBit = <V>(o: Ops<V>, shape: FloatShape): V =>
   shape === 'f32x4' ? lanes32(o, 0x0040_0000) : lanes64(o, 0x0008_0000);
 /** Lanes that are NaN. */
-const isNan = <V>(o: Ops<V>, shape: FloatShape, a: V): V => o.vector(`${shape}.ne`, a, a);
+export const isNan = <V>(o: Ops<V>, shape: FloatShape, a: V): V => o.vector(`${shape}.ne`, a, a);
 const isFiniteLane = <V>(o: Ops<V>, shape: FloatShape, a: V): V =>
   o.vector(`${shape}.lt`, o.vector(`${shape}.abs`, a), infinity(o, shape));
 /** Lanes that are signaling NaNs. */
-const isSignaling = <V>(o: Ops<V>, shape: FloatShape, a: V): V => {
+export const isSignaling = <V>(o: Ops<V>, shape: FloatShape, a: V): V => {
   const bits = integers(shape);
   const quiet = o.vector('v128.and', a, quietBit(o, shape));
   return o.vector('v128.and', isNan(o, shape, a), o.vector(`${bits}.eq`, quiet, o.vector('v128.xor', a, a)));

@@ -196,7 +196,7 @@ interface Form {
 function formsOf(row: Row): Form[] {
   const escapes = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][row.map]!;
   const prefix = row.prefix && row.prefix !== 'np' ? [Number.parseInt(row.prefix, 16)] : [];
-  const sized = row.operands.some(({ type }) => type === 'y');
+  const sized = row.operands.some(({ type }) => type === 'y' || type === 'v');
   const forms: Form[] = [];
   for (const rexW of sized ? [false, true] : [false])
     for (const memory of [false, true]) {
@@ -224,7 +224,7 @@ const hostHas = (row: Row): boolean => {
   return name === undefined || new RegExp(`^flags.* ${name}( |$)`, 'm').test(hosts);
 };
 const rows = ROWS.filter(
-  row => (row.unit === 'mmx' || row.unit === 'sse' || row.unit === 'sse+mmx') && descriptionOf(row.mnemonic),
+  row => (row.unit?.includes('mmx') || row.unit === 'sse' || row.mnemonic === 'crc32') && descriptionOf(row.mnemonic),
 );
 const mnemonics = [...new Set(rows.map(({ mnemonic }) => mnemonic))];
 

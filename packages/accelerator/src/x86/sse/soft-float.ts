@@ -286,6 +286,17 @@ export function toInteger(c: FloatContext, f: Format, source: bigint, width: num
   return least;
 }
 
+/** To a whole number of the same format. `rounding` as in MXCSR. */
+export function toWhole(c: FloatContext, f: Format, source: bigint, rounding: number): bigint {
+  const a = operand(c, f, source);
+  const x = unpack(f, a);
+  if (x.kind === 'nan') return nanOf(c, f, a, a);
+  if (x.kind !== 'finite' || x.exponent >= 0) return a;
+  const [magnitude, inexact] = roundShift(rounding, x.sign, x.significand, -x.exponent);
+  if (inexact) c.flags |= MXCSR.PE;
+  return magnitude === 0n ? zero(f, x.sign) : round(c, f, x.sign, magnitude, 0);
+}
+
 /** @param value a signed integer. */
 export function fromInteger(c: FloatContext, f: Format, value: bigint): bigint {
   if (value === 0n) return 0n;
