@@ -3,7 +3,7 @@ import { bootFirmware, bootOptions, debugConsole, debugExit, pm1Control, uart165
 
 /** A processor, RAM and ways to talk to the host: for guests that need no PC. Port map: README.md. */
 export const bare = defineMachine(
-  { name: 'bare', description: 'RAM, a serial port without interrupts, debug console and exit' },
+  { name: 'bare', description: 'RAM, a serial port, debug console and exit' },
   { memory: size('64M', { min: 2 ** 21, max: 7 * 2 ** 29, align: 4096 }).about('RAM'), ...bootOptions },
   board => {
     const { options, memory, ports } = board;
@@ -19,6 +19,10 @@ export const bare = defineMachine(
     ports.map({
       0x3f8: com1.regs, 0xe9: debugcon.regs, 0x402: debugcon.regs, 0xf4: exit.regs, 0x604: power.regs,
     });
-    board.wire([[power.poweroff, board.poweroff]]);
+    // Without an interrupt controller nothing drives the data bus during the acknowledge: the vector reads as FFh.
+    board.wire([
+      [com1.irq, board.cpus[0].intr],
+      [power.poweroff, board.poweroff],
+    ]);
   },
 );
