@@ -178,9 +178,14 @@ export class Cpu {
 
   // ---------------------------------------------------------------- memory by linear address
 
+  /** Splits a linear address without making bigints. */
+  readonly #whole: BigUint64Array = new BigUint64Array(1);
+  readonly #halves: Int32Array = new Int32Array(this.#whole.buffer);
+
   #access(linear: bigint, info: number, user: boolean): number {
-    const low = Number(linear & 0xffff_ffffn) | 0;
-    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    this.#whole[0] = linear;
+    const low = this.#halves[0]!;
+    const high = this.#halves[1]!;
     const { i32 } = this.r;
     // The TLB first: what it knows lies in RAM.
     const entry = (TLB.base + (user ? TLB.size : 0) + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;

@@ -268,6 +268,7 @@ export class SoftVcpu implements Vcpu {
     this.#nmi = false;
     this.#instructions = 0;
     cpu.updateMode();
+    cpu.flushTlb();
     cpu.code.clear();
     this.#interrupt();
   }
@@ -354,6 +355,7 @@ export class SoftVcpu implements Vcpu {
     // CPL is the DPL of SS, except in real mode (0) and virtual-8086 mode (3), where SS says so too.
     cpu.cpl = (r.rights(SEGREG.ss) & RIGHTS.dpl) >> 5;
     cpu.updateMode();
+    cpu.flushTlb();
     cpu.code.clear();
     const event = state.delivering;
     if (event)
