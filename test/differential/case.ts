@@ -1,0 +1,99 @@
+/**
+ * A case: a few instructions and all that they can see. Its outcome: all that they can have changed. The layout of both
+ * in bytes is that of the structs in silicon.c.
+ */
+
+/** Where things are in the linear address space, on silicon and in software. */
+export const CODE = { address: 0x1000_0000, size: 0x2000 } as const;
+/** Two pages to read and write, then one to read only; no memory around them. */
+export const DATA = { address: 0x1001_0000, size: 0x3000, writable: 0x2000 } as const;
+/** The part of {@link DATA} whose contents a case gives, across its first page boundary. The rest is 0. */
+export const WINDOW = { address: DATA.address + 0x1000 - 128, offset: 0x1000 - 128, size: 256 } as const;
+export const GS_BASE = DATA.address + 0x800;
+/** Room for the instructions; INT3 comes after them, and everywhere else in {@link CODE}. */
+export const MAX_CODE = 64;
+/** Quadwords of memory that an outcome can list. */
+const MAX_CHANGES = 48;
+
+/** Vectors that do not exist. */
+export const TIMEOUT = 255;
+export const SHUTDOWN = 254;
+
+/** CF PF AF ZF SF OF, and DF. */
+export const COMPARED_FLAGS = 0xcd5;
+
+export interface Case {
+  readonly code: Uint8Array;
+  /** Address of the first instruction, in {@link CODE}. */
+  readonly rip: number;
+  /** Sixteen general registers in the order of their numbers. */
+  readonly gpr: BigUint64Array;
+  /** Of {@link COMPARED_FLAGS}. */
+  readonly flags: number;
+  readonly window: Uint8Array;
+}
+
+export interface Outcome {
+  readonly gpr: BigUint64Array;
+  /** Of the instruction that faulted; after INT3 where the case ended. */
+  readonly rip: bigint;
+  /** Of {@link COMPARED_FLAGS}. */
+  readonly flags: number;
+  /** The exception that ended the case: 3 (INT3) when nothing else did. */
+  readonly vector: number;
+  readonly error: number;
+  /** Of a page fault, else 0. */
+  readonly cr2: bigint;
+  /** How many quadwords of {@link DATA} are not what they were. */
+  readonly changed: number;
+  /** The first of them: offset and value. */
+  readonly changes: readonly (readonly [offset: number, value: bigint])[];
+}
+
+export const INPUT_SIZE = 16 * 8 + 8 + 8 + MAX_CODE + WINDOW.size;
+export const OUTPUT_SIZE = 16 * 8 + 3 * 8 + 4 * 4 + MAX_CHANGES * 16;
+
+/** An outcome in the neutral form, from what either side observed. */
+export function outcome(raw: Omit<Outcome, 'changes'> & { changes: (readonly [number, bigint])[] }): Outcome {
+  const pageFault = raw.vector === 14;
+  // Linux reports any fault above a process's memory as a protection violation, so as not to tell what is mapped there.
+  const upper = pageFault && raw.cr2 >= 0x7fff_ffff_f000n;
+  return {
+    ...raw,
+    flags: raw.flags & COMPARED_FLAGS,
+    error: upper ? raw.error | 1 : raw.error,
+    cr2: pageFault ? raw.cr2 : 0n,
+    changes: raw.changes.slice(0, MAX_CHANGES),
+  };
+}
+
+export function writeCase(c: Case, view: DataView, at: number): void {
+  for (let n = 0; n < 16; n++) view.setBigUint64(at + 8 * n, c.gpr[n]!, true);
+  view.setBigUint64(at + 128, BigInt(c.rip), true);
+  view.setBigUint64(at + 136, BigInt(c.flags), true);
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + at + 144, MAX_CODE + WINDOW.size);
+  bytes.fill(0xcc, 0, MAX_CODE);
+  bytes.set(c.code);
+  bytes.set(c.window, MAX_CODE);
+}
+
+export function readOutcome(view: DataView, at: number): Outcome {
+  const gpr = BigUint64Array.from({ length: 16 }, (_, n) => view.getBigUint64(at + 8 * n, true));
+  const u64 = (offset: number): bigint => view.getBigUint64(at + offset, true);
+  const u32 = (offset: number): number => view.getUint32(at + offset, true);
+  const changed = u32(160);
+  const changes = Array.from(
+    { length: Math.min(changed, MAX_CHANGES) },
+    (_, n) => [Number(u64(168 + 16 * n)), u64(176 + 16 * n)] as const,
+  );
+  return outcome({
+    gpr,
+    rip: u64(128),
+    flags: u32(136),
+    cr2: u64(144),
+    vector: u32(152),
+    error: u32(156),
+    changed,
+    changes,
+  });
+}

@@ -1,0 +1,44 @@
+/**
+ * The processor under the test as the oracle: every row of the integer tables that can run in 64-bit user mode runs in
+ * random cases on silicon and on the software CPU, and both must end in the same state. README.md says how to run more.
+ */
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { hasFeature } from '../../packages/accelerator/src/x86/cpuid.ts';
+import type { Feature } from '../../packages/accelerator/src/x86/isa/row.ts';
+import { integerRows } from './rows.ts';
+import { Runner } from './runner.ts';
+import { report } from './show.ts';
+import { shrink } from './shrink.ts';
+import { Silicon, siliconFeatures } from './silicon.ts';
+import { Software } from './software.ts';
+
+const SEED = 1;
+const CASES_PER_ROW = 40;
+/** Divergences to report in full. */
+const SHOWN = 5;
+
+const silicon = Silicon.build();
+const missing = 'missing' in silicon ? silicon.missing : undefined;
+
+describe('64-bit integer instructions on silicon and in software', () => {
+  if (!(silicon instanceof Silicon)) {
+    test.skip(`skipped: ${missing}`, () => {});
+    return;
+  }
+  afterAll(() => silicon.dispose());
+  const onSilicon = siliconFeatures();
+  const has = (feature: Feature): boolean => onSilicon(feature) && hasFeature(feature);
+  const rows = integerRows(has);
+  const runner = new Runner(silicon, new Software(), rows, has, SEED);
+
+  test(`the same state after ${CASES_PER_ROW} cases of each row`, () => {
+    const found = runner.batch(CASES_PER_ROW);
+    const shown = found.slice(0, SHOWN).map(divergence => report(shrink(divergence, runner, has)));
+    expect(shown.join('\n\n')).toBe('');
+  }, 60_000);
+
+  test(`all ${rows.length} rows had a case that came to its end`, () => {
+    const without = rows.filter(row => !runner.executed.has(row));
+    expect(without.map(({ opcode, mnemonic }) => `${opcode} ${mnemonic}`)).toEqual([]);
+  });
+});

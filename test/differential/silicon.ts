@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Feature } from '../../packages/accelerator/src/x86/isa/row.ts';
+import { type Case, INPUT_SIZE, OUTPUT_SIZE, type Outcome, readOutcome, writeCase } from './case.ts';
+
+/** The processor that runs this, as the oracle. */
+export class Silicon {
+  readonly #directory: string;
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Compiles silicon.c. @returns why there is no oracle, where there is none. */
+  static build(): Silicon | { readonly missing: string } {
+    if (process.arch !== 'x64' || process.platform !== 'linux') return { missing: 'needs Linux on x86-64' };
+    const directory = mkdtempSync(join(tmpdir(), 'silicon-'));
+    const source = fileURLToPath(new URL('silicon.c', import.meta.url));
+    const { status } = spawnSync('cc', ['-O2', '-o', join(directory, 'silicon'), source], { stdio: 'ignore' });
+    if (status === 0) return new Silicon(directory);
+    rmSync(directory, { recursive: true });
+    return { missing: 'needs a C compiler (cc)' };
+  }
+
+  dispose(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Runs cases in one process. */
+  run(cases: readonly Case[]): Outcome[] {
+    if (cases.length === 0) return [];
+    const input = new DataView(new ArrayBuffer(cases.length * INPUT_SIZE));
+    for (const [n, c] of cases.entries()) writeCase(c, input, n * INPUT_SIZE);
+    const { status, signal, stdout } = spawnSync(join(this.#directory, 'silicon'), [], {
+      input: new Uint8Array(input.buffer),
+      maxBuffer: cases.length * OUTPUT_SIZE + 1,
+    });
+    if (status !== 0 || stdout.length !== cases.length * OUTPUT_SIZE)
+      throw new Error(`silicon.c ended with ${signal ?? `status ${status}`} after ${stdout.length} bytes`);
+    const view = new DataView(stdout.buffer, stdout.byteOffset, stdout.length);
+    return cases.map((_, n) => readOutcome(view, n * OUTPUT_SIZE));
+  }
+}
+
+/** CPUID features of rows under the names of /proc/cpuinfo, where they differ. */
+const KERNEL_NAMES: Readonly<Partial<Record<Feature, string>>> = {
+  'sse4.1': 'sse4_1',
+  'sse4.2': 'sse4_2',
+  clfsh: 'clflush',
+  cet: 'user_shstk',
+  lahf64: 'lahf_lm',
+  lzcnt: 'abm',
+  sha: 'sha_ni',
+  sse3: 'pni',
+};
+
+/** Whether this processor has a feature; rows of one that it lacks have no oracle. */
+export function siliconFeatures(): (feature: Feature) => boolean {
+  const line = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
+  const flags = new Set(line.trim().split(/\s+/));
+  return feature => flags.has(KERNEL_NAMES[feature] ?? feature);
+}
