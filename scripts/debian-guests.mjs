@@ -7,7 +7,16 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cpio } from './cpio.mjs';
@@ -68,11 +77,11 @@ function extract(name, arch, into) {
   mkdirSync(into, { recursive: true });
   apt('apt-get', ['download', `${name}:${arch}`], { cwd: into });
   const deb = readdirSync(into).find(file => file.endsWith('.deb'));
-  execFileSync('dpkg-deb', ['-x', deb, '.'], { cwd: into, stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync('dpkg-deb', ['-x', deb, '.'], { cwd: into, stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
 function make(arch) {
-  const work = join(cache, 'work', arch);
+  const work = mkdtempSync(join(cache, `${arch}-`)); // several may be at it
   extract(kernelPackage(arch), arch, join(work, 'kernel'));
   extract('busybox-static', arch, join(work, 'busybox'));
   const boot = join(work, 'kernel', 'boot');
@@ -89,20 +98,25 @@ function make(arch) {
     { path: 'bin/busybox', mode: 0o100755, data: busybox },
     { path: 'init', mode: 0o100755, data: Buffer.from(INIT) },
   ]);
+  const made = join(work, 'made');
+  mkdirSync(made);
+  writeFileSync(join(made, 'vmlinuz'), vmlinuz);
+  writeFileSync(join(made, 'initrd'), initrd);
+  writeFileSync(join(made, 'recipe'), recipe);
   const out = join(guests, arch);
-  rmSync(`${out}.new`, { recursive: true, force: true });
-  mkdirSync(`${out}.new`, { recursive: true });
-  writeFileSync(join(`${out}.new`, 'vmlinuz'), vmlinuz);
-  writeFileSync(join(`${out}.new`, 'initrd'), initrd);
-  writeFileSync(join(`${out}.new`, 'recipe'), recipe);
+  mkdirSync(guests, { recursive: true });
   rmSync(out, { recursive: true, force: true });
-  renameSync(`${out}.new`, out);
+  try {
+    renameSync(made, out);
+  } catch (error) {
+    if (error.code !== 'ENOTEMPTY') throw error; // somebody else was first, and made the same
+  }
   rmSync(work, { recursive: true, force: true });
 }
 
-// What the cache was made by: another script makes another cache.
+// What the cache was made by: another recipe makes another cache.
 const recipe = createHash('sha256')
-  .update(readFileSync(fileURLToPath(import.meta.url)))
+  .update(JSON.stringify([INIT, Object.entries(ARCHITECTURES).map(([arch, { kernel }]) => [arch, kernel])]))
   .digest('hex');
 const stale = Object.keys(ARCHITECTURES).filter(arch => {
   const made = join(guests, arch, 'recipe');

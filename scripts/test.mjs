@@ -4,6 +4,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+// Guests that tests boot: fetched once, so that no two tests fetch them at a time. A host that cannot is told by the tests.
+spawnSync(process.execPath, [join(root, 'scripts', 'debian-guests.mjs')], { cwd: root, stdio: 'ignore' });
+
 const { status } = spawnSync(
   process.execPath,
   [

@@ -85,8 +85,8 @@ describe.each(KERNELS)('%s on microvm in software', (_name, arch, machine) => {
       session.type('echo $((6 * 7)) on $(uname -m)');
       expect((await session.see(/^(\d+ on \S+)\r$/m))[1]).toBe(`42 on ${machine}`);
       // Floating point, pipes and processes: a sum that only comes out right if all of them work.
-      session.type('seq 1 1000 | awk \'{ s += sqrt($1) } END { printf "sum %.9f\\n", s }\'');
-      expect((await session.see(/^(sum [\d.]+)\r$/m))[1]).toBe('sum 21097.455887481');
+      session.type('seq 1 1000 | awk \'{ s += $1 / 7 } END { printf "sum %.9f\\n", s }\'');
+      expect((await session.see(/^(sum [\d.]+)\r$/m))[1]).toBe('sum 71500.000000000');
       session.type('head -c 1000000 /dev/zero | sha256sum');
       await session.see(/^d29751f2649b32ff572b5e0a9f541ea660a50f94ff0beedfb0b692b924cc8025 /m);
       session.type('reboot -f');
