@@ -20,7 +20,13 @@ async function ask(guest: Booted, line: string): Promise<string> {
 }
 
 const ON_MICROVM = ['20   interrupt controllers (8259A)', '40   timer (8254)', '70   real-time clock', '60   keyboard'];
-const ON_BOTH = ['Mainboard embedded guest, 64-bit mode', 'memory   16 MiB', '(16550A)', 'debug console', 'power register'];
+const ON_BOTH = [
+  'Mainboard embedded guest, 64-bit mode',
+  'memory   16 MiB',
+  '(16550A)',
+  'debug console',
+  'power register',
+];
 
 /** The in-kernel chips go with a board that has them. */
 const PLACES = [
