@@ -31,9 +31,10 @@ const lock = hash('package-lock.json');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   console.error('mainboard: installing packages (once)…');
   const npm = process.env.npm_execpath;
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-  if (npm) run('npm ci', process.execPath, [npm, ...args]);
-  else run('npm ci', 'npm', args);
+  // Not `npm ci`: it refuses a lock file made where the registry lacks other platforms' optional packages.
+  const args = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  if (npm) run('npm install', process.execPath, [npm, ...args]);
+  else run('npm install', 'npm', args);
   writeFileSync(stamp, lock);
 }
 
