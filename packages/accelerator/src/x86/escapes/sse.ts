@@ -177,7 +177,7 @@ const roundLanes =
     return lanewise(t, () => operation)(cpu, i);
   };
 
-/** DPPS, DPPD: every product and sum is an operation of its own; what is not selected counts as +0. */
+/** DPPS, DPPD: products, then sums, each stage with exceptions of its own; what is not selected counts as +0. */
 const dotProduct =
   ({ format, count }: FloatType): Escape =>
   (cpu, i) => {
@@ -188,14 +188,16 @@ const dotProduct =
       c.lane();
       return product;
     });
-    while (terms.length > 1)
+    c.deliver(cpu);
+    while (terms.length > 1) {
       terms = terms.flatMap((a, lane) => {
         if (lane % 2 === 1) return [];
         const sum = add(c, format, a, terms[lane + 1]!);
         c.lane();
         return [sum];
       });
-    c.deliver(cpu);
+      c.deliver(cpu);
+    }
     writeLanes(
       cpu,
       i,

@@ -707,6 +707,10 @@ export class RecordOps implements Ops<Value> {
     return this.#f.load('v128.load', this.#zero, STATE.xmm + 16 * n);
   }
 
+  setXmm(n: number, value: Value): void {
+    this.#f.store('v128.store', this.#zero, STATE.xmm + 16 * n, value);
+  }
+
   vectorConstant(bytes: readonly number[]): Value {
     return this.#f.v128(bytes);
   }

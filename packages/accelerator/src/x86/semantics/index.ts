@@ -8,6 +8,7 @@ import { vectorInteger } from './vector-integer.ts';
 import { vectorMove } from './vector-move.ts';
 import { vectorShuffle } from './vector-shuffle.ts';
 import { vectorSse4 } from './vector-sse4.ts';
+import { vectorString } from './vector-string.ts';
 
 const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...integer,
@@ -19,6 +20,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...vectorFloat,
   ...vectorConvert,
   ...vectorSse4,
+  ...vectorString,
 };
 
 /** Condition codes by the suffix of the mnemonic, in the order of their numbers (SDM vol. 1 appendix B). */

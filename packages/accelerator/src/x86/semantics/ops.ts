@@ -136,6 +136,7 @@ export interface Ops<V> {
   writeLane(operand: number, lane: Lane, value: V): void;
   selectVector(condition: V, yes: V, no: V): V;
   xmm(n: number): V;
+  setXmm(n: number, value: V): void;
   vectorConstant(bytes: readonly number[]): V;
   /** An operator of WebAssembly's vector and floating-point vocabulary, by its name in the text format. */
   vector(op: string, ...args: V[]): V;

@@ -58,9 +58,9 @@ int main(void) {
     for (int i = 0; i < 2; i++) memcpy(image + 32 + 16 * ((i + 1 - r.top) & 7), &r.mm[i], 8);
     memcpy(image + 160, r.xmm, sizeof r.xmm);
     if (sigsetjmp(back, 1) == 0) {
-      uint64_t flags = r.eflags, rcx = r.rcx, rdx = r.rdx;
+      uint64_t flags = r.eflags, rax = r.rcx, rcx = r.rcx, rdx = r.rdx;
       __asm__ volatile("fxrstor %[image]; push %[flags]; popf; call *%[page]; pushf; pop %[flags]; fxsave %[image]"
-        : [flags] "+&r"(flags), "+c"(rcx), "+d"(rdx), [image] "+m"(image) : [page] "r"(page), "D"(r.mem + r.offset)
+        : [flags] "+&r"(flags), "+a"(rax), "+c"(rcx), "+d"(rdx), [image] "+m"(image) : [page] "r"(page), "D"(r.mem + r.offset)
         : "xmm0", "xmm1", "xmm2", "memory", "cc");
       r.eflags = flags;
       r.rcx = rcx;
@@ -158,8 +158,8 @@ const DOUBLES = [
 ];
 
 /** Sixteen bytes: any, small integers, or floating-point numbers, special or near each other. */
-function operand(random: Random, view: DataView, at: number): void {
-  const how = random.below(8);
+function operand(random: Random, view: DataView, at: number, text: boolean): void {
+  const how = text ? 0 : random.below(8);
   for (let i = 0; i < 16; i += 4) view.setUint32(at + i, random.word(), true);
   if (how === 0) for (let i = 0; i < 16; i++) view.setUint8(at + i, random.pick([0, 1, 0x7f, 0x80, 0xff, 2]));
   else if (how === 1) for (let i = 0; i < 16; i += 8) view.setBigUint64(at + i, BigInt(random.below(70)), true);
@@ -186,6 +186,9 @@ function mxcsr(random: Random): number {
   return masks | (random.word() & (MXCSR.RC | MXCSR.DAZ | MXCSR.FTZ));
 }
 
+/** Operands are strings: few different bytes, zeros among them. */
+const isText = (row: Row): boolean => /^pcmp.str/.test(row.mnemonic);
+
 interface Form {
   readonly row: Row;
   readonly name: string;
@@ -196,7 +199,7 @@ interface Form {
 function formsOf(row: Row): Form[] {
   const escapes = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][row.map]!;
   const prefix = row.prefix && row.prefix !== 'np' ? [Number.parseInt(row.prefix, 16)] : [];
-  const sized = row.operands.some(({ type }) => type === 'y' || type === 'v');
+  const sized = isText(row) || row.operands.some(({ type }) => type === 'y' || type === 'v');
   const forms: Form[] = [];
   for (const rexW of sized ? [false, true] : [false])
     for (const memory of [false, true]) {
@@ -243,11 +246,12 @@ const mnemonics = [...new Set(rows.map(({ mnemonic }) => mnemonic))];
     for (const form of forms) {
       starts.set(form, at);
       for (let n = 0; n < CASES; n++, at += AT.size) {
-        for (let i = 0; i < AT.rcx; i += 16) operand(random, view, at + i);
+        for (let i = 0; i < AT.rcx; i += 16) operand(random, view, at + i, isText(form.row) && random.below(8) > 0);
         if (random.below(4) === 0) before.copyWithin(at + AT.xmm + 16, at + AT.xmm + 32, at + AT.xmm + 40);
         for (const gpr of [AT.rcx, AT.rdx]) {
-          view.setUint32(at + gpr, random.word(), true);
-          view.setInt32(at + gpr + 4, random.below(2) ? random.word() : -random.below(2), true);
+          const small = random.below(3) === 0 ? random.below(40) - 20 : undefined;
+          view.setInt32(at + gpr, small ?? random.word(), true);
+          view.setInt32(at + gpr + 4, random.below(2) ? random.word() : (small ?? -random.below(2)) >> 31, true);
         }
         view.setUint32(at + AT.mxcsr, mxcsr(random), true);
         if (random.below(8) === 0) view.setUint32(at + AT.offset, random.below(16), true);
@@ -300,6 +304,7 @@ function execute(bench: InstructionBench, input: Uint8Array): [number, Uint8Arra
   x87.top = TOP;
   x87.tags = TAGS;
   r.setGpr64(GPR.rcx, view.getBigUint64(AT.rcx, true));
+  r.setGpr64(GPR.rax, view.getBigUint64(AT.rcx, true));
   r.setGpr64(GPR.rdx, view.getBigUint64(AT.rdx, true));
   r.setGpr64(GPR.rdi, BigInt(MEMORY + offset));
   r.cr4 = CR4.osfxsr | CR4.osxmmexcpt;
