@@ -204,9 +204,7 @@ function loosen(text: string, row: Row, n: number): string {
 }
 
 /** Encodings on which we follow the manual or silicon and iced does not. */
-function isExcepted(name: string, bits: number, d: Decoded, ok: boolean): boolean {
-  // Intel has these in 64-bit mode only; iced lists AMD's too.
-  if ((name === 'syscall' || name === 'sysret') && bits !== 64) return !ok;
+function isExcepted(name: string, d: Decoded, ok: boolean): boolean {
   // F3 41 90 exchanges EAX and R8D on Zen 5; iced says pause.
   if (name === 'pause') return ok && d.row.mnemonic === 'xchg';
   return false;
@@ -222,7 +220,7 @@ function difference(bytes: Uint8Array, bits: 16 | 32 | 64): string | undefined {
     const ok = result === DECODE.ok;
     if (i.code === Code.INVALID) return ok ? `valid here: ${decoded.row.mnemonic}` : undefined;
     const name = nameOf(i);
-    if (isExcepted(name, bits, decoded, ok)) return undefined;
+    if (isExcepted(name, decoded, ok)) return undefined;
     if (!ok) {
       // VEX, EVEX, XOP and 3DNow! are not there yet.
       if (i.encoding !== iced.EncodingKind.Legacy) return undefined;

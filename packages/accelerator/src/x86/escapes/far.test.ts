@@ -279,6 +279,21 @@ describe('SYSCALL, SYSRET, SYSENTER, SYSEXIT', () => {
     expect([cpu.codeBits, cpu.r.rip, cpu.cpl]).toEqual([32, 0x1234n, 3]);
   });
 
+  test('AMD APM vol. 3: SYSCALL from compatibility mode goes to CSTAR, from protected mode to STAR', () => {
+    const { cpu } = bench.long(3, 32);
+    cpu.msrs.set(MSR.star, star);
+    cpu.msrs.set(MSR.cstar, 0x7777n);
+    expect(bench.run('0f 05')).toBeUndefined();
+    expect([cpu.r.rip, cpu.bits64, cpu.r.gpr64(GPR.rcx)]).toEqual([0x7777n, true, BigInt(AT.code + 2)]);
+
+    bench.protected(3);
+    cpu.r.efer = 1;
+    cpu.msrs.set(MSR.star, (BigInt(SELECTOR.code) << 32n) | 0x5555n);
+    cpu.r.flags = 0x202;
+    expect(bench.run('0f 05')).toBeUndefined();
+    expect([cpu.r.rip, cpu.codeBits, cpu.cpl, cpu.r.flags]).toEqual([0x5555n, 32, 0, 2]);
+  });
+
   test('#UD unless EFER.SCE', () => {
     const { cpu } = bench.long(3);
     cpu.r.efer &= ~1;

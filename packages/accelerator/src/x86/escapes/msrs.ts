@@ -45,6 +45,7 @@ export const msrs = {
     else if (msr === MSR.gsBase) value = r.base(SEGREG.gs);
     else if (msr === MSR.tsc) value = cpu.msrs.tsc;
     else if (msr === MSR.pat || ADDRESSES.has(msr) || PLAIN.has(msr)) value = cpu.msrs.get(msr);
+    else if (msr === MSR.interruptPending) value = 0n;
     else return cpu.gp();
     r.setGpr32(GPR.rax, Number(value & 0xffff_ffffn));
     r.setGpr32(GPR.rdx, Number(value >> 32n));

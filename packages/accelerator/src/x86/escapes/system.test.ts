@@ -135,6 +135,11 @@ describe('RDMSR and WRMSR', () => {
     expect(read(MSR.star)).toEqual(gp());
   });
 
+  test('the K8 that CPUID names has an Interrupt Pending Message register', () => {
+    bench.long();
+    expect(read(MSR.interruptPending)).toBe(0n);
+  });
+
   test('EFER.LMA cannot be written', () => {
     const { cpu } = bench.protected();
     expect(write(MSR.efer, BigInt(EFER.lma | EFER.nxe))).toBeUndefined();

@@ -44,10 +44,10 @@ export const TWO_BYTE = [
   row('0f 01 f9', 'rdtscp', '', cpuid('rdtscp')),
   row('0f 02', 'lar', 'Gv,Rv/Mw', protectedOnly),
   row('0f 03', 'lsl', 'Gv,Rv/Mw', protectedOnly),
-  // DEVIATION: AMD has SYSCALL in compatibility mode too. GUEST: i386 kernels use it there only on AMD.
-  row('0f 05', 'syscall', '', o64, cpuid('syscall')),
+  // Intel has SYSCALL and SYSRET in 64-bit mode only. GUEST: on AMD, 32-bit programs under an amd64 Linux use them.
+  row('0f 05', 'syscall', '', cpuid('syscall')),
   row('0f 06', 'clts', '', cpl0),
-  row('0f 07', 'sysret', '', o64, cpl0, cpuid('syscall')),
+  row('0f 07', 'sysret', '', cpl0, cpuid('syscall')),
   row('0f 08', 'invd', '', cpl0),
   row('0f 09', 'wbinvd', '', cpl0),
   row('f3 0f 09', 'wbnoinvd', '', cpl0, cpuid('wbnoinvd')),
