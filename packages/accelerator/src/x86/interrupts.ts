@@ -252,7 +252,7 @@ function enterLong(cpu: Cpu, vector: number, event: Event, error: number): void 
   r.rip = rip;
 }
 
-/** INT n in virtual-8086 mode needs IOPL 3 (SDM vol. 3 §20.3.3, method 5 and 6 without VME); INT3 and INTO do not. */
+/** INT n in virtual-8086 mode needs IOPL 3 (SDM vol. 3 §20.3); INT3 and INTO do not. */
 export function checkSoftwareInterrupt(cpu: Cpu): void {
   if (cpu.protectedMode && cpu.v86 && cpu.r.iopl < 3) cpu.gp();
 }

@@ -17,7 +17,7 @@ export const MSR = {
   gsBase: 0xc000_0101,
   kernelGsBase: 0xc000_0102,
   tscAux: 0xc000_0103,
-  /** Interrupt Pending Message of the K8 (AMD BKDG 32559 §14.2.1.14): no C1E, reads 0. GUEST: Linux reads it at boot. */
+  /** Interrupt Pending Message of the K8 (AMD BKDG for family 0Fh): no C1E, reads 0. GUEST: Linux reads it at boot. */
   interruptPending: 0xc001_0055,
 } as const;
 

@@ -214,7 +214,7 @@ describe('LAR, LSL, VERR, VERW, ARPL', () => {
     expect(look('0f 02 c1', SELECTOR.data | 3)).toBeUndefined();
   });
 
-  test('table 3-53: LAR sees call gates, LSL does not; interrupt gates neither', () => {
+  test('LAR sees call gates, LSL does not; interrupt gates neither', () => {
     bench.protected();
     bench.gate(AT.gdt + SELECTOR.gate, SELECTOR.code, 0, 0x8c);
     expect(look('0f 02 c1', SELECTOR.gate)).toBe(0x8c00);

@@ -48,7 +48,7 @@ const setZf = (cpu: Cpu, on: boolean): void => {
   cpu.r.flags = on ? cpu.r.flags | FLAG.zf : cpu.r.flags & ~FLAG.zf;
 };
 
-/** System descriptors that LAR and LSL look at (SDM vol. 2 tables 3-53 and 3-65), as bits by type. */
+/** System descriptors that LAR and LSL look at (SDM vol. 2 LAR and LSL, types of segments and gates), as bits. */
 const types = (...all: number[]): number => all.reduce((mask, type) => mask | (1 << type), 0);
 const { tss16, ldt, busyTss16, callGate16, taskGate, tss32, busyTss32, callGate32 } = SYSTEM_TYPE;
 const LSL_LONG = types(ldt, tss32, busyTss32);
