@@ -2,6 +2,7 @@ import type { Description } from './description.ts';
 import { flow } from './flow.ts';
 import { integer } from './integer.ts';
 import { strings } from './string.ts';
+import { vectorCompare } from './vector-compare.ts';
 import { vectorConvert } from './vector-convert.ts';
 import { vectorFloat } from './vector-float.ts';
 import { vectorInteger } from './vector-integer.ts';
@@ -18,6 +19,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...vectorInteger,
   ...vectorShuffle,
   ...vectorFloat,
+  ...vectorCompare,
   ...vectorConvert,
   ...vectorSse4,
   ...vectorString,

@@ -125,6 +125,8 @@ export interface Ops<V> {
   // ---- SSE
   /** A condition: MXCSR is such that host arithmetic gives the right result (nearest, all exceptions masked, no DAZ/FTZ). */
   hostRounding(): V;
+  /** A condition: it would be, were it not for DAZ or FTZ. */
+  flushesDenormals(): V;
   /** Sets exception flags in MXCSR. Nothing more: {@link hostRounding} says that all are masked. */
   setFloatFlags(flags: number): void;
   /** A vector operand; an MMX register or narrower memory is zero-extended. #GP(0) as the form's `aligned` says. */

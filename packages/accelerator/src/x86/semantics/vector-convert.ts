@@ -1,10 +1,10 @@
 import { OPERAND_KIND } from '../decode/decoded.ts';
 import { MXCSR } from '../mxcsr.ts';
 import type { Description, Descriptions } from './description.ts';
+import { allFinite, areOrdinary, FLOAT_TYPES, finite, isOrdinary, onHost } from './float-lanes.ts';
 import type { Width } from './form.ts';
 import type { Ops } from './ops.ts';
 import { isMmx, lanes32, lanes64, lowHalf } from './vector.ts';
-import { allFinite, finite, onHost } from './vector-float.ts';
 
 /**
  * Conversions (SDM vol. 1 §11.4.1.6). To integers: what does not fit gives the integer indefinite, the least number, and
@@ -14,8 +14,8 @@ import { allFinite, finite, onHost } from './vector-float.ts';
 /** CVTSS2SI and the like: `round` is `nearest` or `trunc`. */
 const toInteger = (element: 'f32' | 'f64', round: 'nearest' | 'trunc'): Description => ({
   hot: true,
-  run: (o, f) =>
-    onHost(o, () => {
+  run(o, f) {
+    const fast = (): void => {
       const w = f.operands[0]!.size as 32 | 64;
       const number = (bits32: number, bits64: bigint): ReturnType<typeof o.read> =>
         element === 'f32'
@@ -39,7 +39,9 @@ const toInteger = (element: 'f32' | 'f64', round: 'nearest' | 'trunc'): Descript
           o.write(0, o.constant(w, -(1n << BigInt(w - 1))));
         },
       );
-    }),
+    };
+    onHost(o, fast, () => areOrdinary(o, FLOAT_TYPES[element === 'f32' ? 'ss' : 'sd'], 1));
+  },
 });
 
 /** CVTSI2SS and CVTSI2SD. */
@@ -49,33 +51,50 @@ const fromInteger = (element: 'f32' | 'f64'): Description => ({
     const w = f.operands[1]!.size as Width;
     const convert = (): void => o.writeLane(0, element, o.vector(`${element}.convert_i${w}_s`, o.read(1)));
     if (element === 'f64' && w === 32) convert();
-    else onHost(o, convert);
+    else onHost(o, convert, () => o.constant(32, 1));
   },
 });
 
 const scalarToScalar = (from: 'f32' | 'f64', to: 'f32' | 'f64', op: string): Description => ({
   hot: true,
-  run: o =>
-    onHost(o, () => {
+  run(o) {
+    const fast = (): void => {
       const r = o.vector(op, o.readLane(1, from));
       o.if(
         finite(o, to, r),
         () => o.writeLane(0, to, r),
         () => o.escape(),
       );
-    }),
+    };
+    const shape = to === 'f32' ? 'f32x4' : 'f64x2';
+    onHost(o, fast, () => {
+      const result = o.vector(`${shape}.splat`, o.vector(op, o.readLane(1, from)));
+      return o.binary(
+        'and',
+        32,
+        areOrdinary(o, FLOAT_TYPES[from === 'f32' ? 'ss' : 'sd'], 1),
+        isOrdinary(o, shape, result),
+      );
+    });
+  },
 });
 
-const packedToPacked = (to: 'f32x4' | 'f64x2', op: string): Description => ({
-  run: o =>
-    onHost(o, () => {
+/** A denormal single makes no denormal double: that one is looked for among the operands. */
+const packedToPacked = (from: 'ps' | 'pd', to: 'f32x4' | 'f64x2', op: string): Description => ({
+  run(o) {
+    const fast = (): void => {
       const r = o.vector(op, o.readVector(1));
       o.if(
         allFinite(o, to, r),
         () => o.writeVector(0, r),
         () => o.escape(),
       );
-    }),
+    };
+    onHost(o, fast, () => {
+      const result = isOrdinary(o, to, o.vector(op, o.readVector(1)));
+      return o.binary('and', 32, areOrdinary(o, FLOAT_TYPES[from], 1), result);
+    });
+  },
 });
 
 /** Where lanes do not fit, the indefinite; then IE. */
@@ -90,8 +109,8 @@ function packedResult<V>(o: Ops<V>, result: V, fits: V): void {
 
 /** CVTPS2DQ, CVTTPS2DQ and, of two lanes, CVTPS2PI, CVTTPS2PI. */
 const singlesToIntegers = (round: 'nearest' | 'trunc'): Description => ({
-  run: (o, f) =>
-    onHost(o, () => {
+  run(o, f) {
+    const fast = (): void => {
       const source = o.readVector(1);
       // What an MMX register has no room for must not raise anything either.
       const mine = isMmx(f) ? o.vector('v128.and', source, lowHalf(o)) : source;
@@ -102,13 +121,15 @@ const singlesToIntegers = (round: 'nearest' | 'trunc'): Description => ({
         o.vector('f32x4.ge', whole, lanes32(o, 0xcf00_0000)),
       );
       packedResult(o, o.vector('i32x4.trunc_sat_f32x4_s', whole), fits);
-    }),
+    };
+    onHost(o, fast, () => areOrdinary(o, FLOAT_TYPES.ps, 1));
+  },
 });
 
 /** CVTPD2DQ, CVTTPD2DQ, CVTPD2PI, CVTTPD2PI: two results, zeros above. */
 const doublesToIntegers = (round: 'nearest' | 'trunc'): Description => ({
-  run: o =>
-    onHost(o, () => {
+  run(o) {
+    const fast = (): void => {
       const whole = o.vector(`f64x2.${round}`, o.readVector(1));
       const fits = o.vector(
         'v128.and',
@@ -118,20 +139,24 @@ const doublesToIntegers = (round: 'nearest' | 'trunc'): Description => ({
       // One lane in two, then lanes that always fit.
       const all = o.shuffle(fits, lanes32(o, -1), [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 20, 21, 22, 23]);
       packedResult(o, o.vector('i32x4.trunc_sat_f64x2_s_zero', whole), all);
-    }),
+    };
+    onHost(o, fast, () => areOrdinary(o, FLOAT_TYPES.pd, 1));
+  },
 });
 
 const integersToDoubles: Description = {
   run: o => o.writeVector(0, o.vector('f64x2.convert_low_i32x4_s', o.readVector(1))),
 };
 const integersToSingles: Description = {
-  run: (o, f) =>
-    onHost(o, () => {
+  run(o, f) {
+    const fast = (): void => {
       const two = f.operands[1]!.kind === OPERAND_KIND.mm || f.operands[1]!.size === 64;
       const r = o.vector('f32x4.convert_i32x4_s', o.readVector(1));
       if (two) o.writeLane(0, 'i64', o.lane('i64x2.extract_lane', 0, r));
       else o.writeVector(0, r);
-    }),
+    };
+    onHost(o, fast, () => o.constant(32, 1));
+  },
 };
 
 export const vectorConvert = {
@@ -143,8 +168,8 @@ export const vectorConvert = {
   cvttsd2si: toInteger('f64', 'trunc'),
   cvtss2sd: scalarToScalar('f32', 'f64', 'f64.promote_f32'),
   cvtsd2ss: scalarToScalar('f64', 'f32', 'f32.demote_f64'),
-  cvtps2pd: packedToPacked('f64x2', 'f64x2.promote_low_f32x4'),
-  cvtpd2ps: packedToPacked('f32x4', 'f32x4.demote_f64x2_zero'),
+  cvtps2pd: packedToPacked('ps', 'f64x2', 'f64x2.promote_low_f32x4'),
+  cvtpd2ps: packedToPacked('pd', 'f32x4', 'f32x4.demote_f64x2_zero'),
   cvtps2dq: singlesToIntegers('nearest'),
   cvttps2dq: singlesToIntegers('trunc'),
   cvtps2pi: singlesToIntegers('nearest'),

@@ -1,7 +1,21 @@
-import { MXCSR } from '../mxcsr.ts';
 import type { Description, Descriptions } from './description.ts';
+import {
+  allFinite,
+  areOrdinary,
+  each,
+  FLOAT_TYPES,
+  type FloatType,
+  finite,
+  infinity,
+  isFiniteLane,
+  isNan,
+  isOrdinary,
+  isSignaling,
+  onHost,
+  quietBit,
+} from './float-lanes.ts';
 import type { Ops } from './ops.ts';
-import { type FloatShape, lanes32, lanes64 } from './vector.ts';
+import { type FloatShape, lanes32 } from './vector.ts';
 
 /**
  * Floating-point arithmetic of SSE, SSE2 and SSE3 (SDM vol. 1 §11.5). While MXCSR asks for no more than rounding to
@@ -11,52 +25,6 @@ import { type FloatShape, lanes32, lanes64 } from './vector.ts';
  * DEVIATION §11.5.2: on this fast path MXCSR.PE, UE and DE do not become set (IE, ZE and OE do): to notice them would
  * cost more than the arithmetic. They do as soon as MXCSR unmasks any exception or rounds otherwise.
  */
-export interface FloatType {
-  readonly shape: FloatShape;
-  /** WebAssembly type of an element. */
-  readonly element: 'f32' | 'f64';
-  /** The same bits as an integer. */
-  readonly bits: 'i32' | 'i64';
-  readonly scalar: boolean;
-}
-const FLOAT_TYPES = {
-  ps: { shape: 'f32x4', element: 'f32', bits: 'i32', scalar: false },
-  pd: { shape: 'f64x2', element: 'f64', bits: 'i64', scalar: false },
-  ss: { shape: 'f32x4', element: 'f32', bits: 'i32', scalar: true },
-  sd: { shape: 'f64x2', element: 'f64', bits: 'i64', scalar: true },
-} as const satisfies Record<string, FloatType>;
-
-/** Runs `fast` while the host's arithmetic is the guest's. */
-export const onHost = <V>(o: Ops<V>, fast: () => void): void => o.if(o.hostRounding(), fast, () => o.escape());
-
-/** Integer lanes of the size of a shape's. */
-const integers = (shape: FloatShape): 'i32x4' | 'i64x2' => (shape === 'f32x4' ? 'i32x4' : 'i64x2');
-const infinity = <V>(o: Ops<V>, shape: FloatShape): V =>
-  shape === 'f32x4' ? lanes32(o, 0x7f80_0000) : lanes64(o, 0x7ff0_0000);
-export const quietBit = <V>(o: Ops<V>, shape: FloatShape): V =>
-  shape === 'f32x4' ? lanes32(o, 0x0040_0000) : lanes64(o, 0x0008_0000);
-/** Lanes that are NaN. */
-export const isNan = <V>(o: Ops<V>, shape: FloatShape, a: V): V => o.vector(`${shape}.ne`, a, a);
-const isFiniteLane = <V>(o: Ops<V>, shape: FloatShape, a: V): V =>
-  o.vector(`${shape}.lt`, o.vector(`${shape}.abs`, a), infinity(o, shape));
-/** Lanes that are signaling NaNs. */
-export const isSignaling = <V>(o: Ops<V>, shape: FloatShape, a: V): V => {
-  const bits = integers(shape);
-  const quiet = o.vector('v128.and', a, quietBit(o, shape));
-  return o.vector('v128.and', isNan(o, shape, a), o.vector(`${bits}.eq`, quiet, o.vector('v128.xor', a, a)));
-};
-
-/** A condition: the number is finite. */
-export const finite = <V>(o: Ops<V>, element: 'f32' | 'f64', x: V): V => {
-  const limit =
-    element === 'f32'
-      ? o.vector('f32.reinterpret_i32', o.constant(32, 0x7f80_0000))
-      : o.vector('f64.reinterpret_i64', o.constant(64, 0x7ff0_0000_0000_0000n));
-  return o.vector(`${element}.lt`, o.vector(`${element}.abs`, x), limit);
-};
-/** A condition: all lanes are finite. */
-export const allFinite = <V>(o: Ops<V>, shape: FloatShape, a: V): V =>
-  o.vector(`${integers(shape)}.all_true`, isFiniteLane(o, shape, a));
 
 // ---------------------------------------------------------------- arithmetic
 
@@ -104,10 +72,11 @@ function writeResults<V>(o: Ops<V>, shape: FloatShape, infiniteSecond: boolean, 
   );
 }
 
-const arithmetic = (op: 'add' | 'sub' | 'mul' | 'div', { shape, element, scalar }: FloatType): Description => ({
-  hot: scalar,
-  run: o =>
-    onHost(o, () => {
+const arithmetic = (op: 'add' | 'sub' | 'mul' | 'div', t: FloatType): Description => ({
+  hot: t.scalar,
+  run(o) {
+    const { shape, element, scalar } = t;
+    const fast = (): void => {
       const infiniteSecond = op !== 'div';
       if (!scalar) {
         const a = o.readVector(0);
@@ -127,7 +96,14 @@ const arithmetic = (op: 'add' | 'sub' | 'mul' | 'div', { shape, element, scalar 
             o.writeLane(0, element, o.lane(`${shape}.extract_lane`, 0, v)),
           ),
       );
-    }),
+    };
+    onHost(o, fast, () => {
+      const read = (n: number): ReturnType<typeof o.read> =>
+        scalar ? o.vector(`${shape}.splat`, o.readLane(n, element)) : o.readVector(n);
+      const r = o.vector(`${shape}.${op}`, read(0), read(1));
+      return o.binary('and', 32, areOrdinary(o, t, 0, 1), isOrdinary(o, shape, r));
+    });
+  },
 });
 
 /** HADD and HSUB: neighbours, first those of operand 0. */
@@ -156,9 +132,9 @@ const addSub = ({ shape }: FloatType): Description => ({
 
 const squareRoot = (t: FloatType): Description => ({
   hot: t.scalar,
-  run: o =>
-    onHost(o, () => {
-      const { element, shape } = t;
+  run(o) {
+    const { element, shape } = t;
+    const fast = (): void => {
       // Only a NaN wants care: that of the operand, quieted, unless it is signaling or another number below 0.
       const nan = <W>(ops: Ops<W>, a: W, write: (r: W) => void): void => {
         const quiet = ops.vector('v128.andnot', isNan(ops, shape, a), isSignaling(ops, shape, a));
@@ -188,106 +164,9 @@ const squareRoot = (t: FloatType): Description => ({
         () => nan(o, a, v => o.writeVector(0, v)),
         () => o.writeVector(0, r),
       );
-    }),
-});
-
-/** MIN and MAX: the second operand unless the first is less (greater): so too for NaNs and two zeros. */
-const extreme = (op: 'min' | 'max', t: FloatType): Description => ({
-  hot: t.scalar,
-  run: o =>
-    onHost(o, () => {
-      const { element, shape } = t;
-      const invalid = (condition: ReturnType<typeof o.hostRounding>): void =>
-        o.if(condition, () => o.setFloatFlags(MXCSR.IE));
-      if (t.scalar) {
-        const a = o.readLane(0, element);
-        const b = o.readLane(1, element);
-        const first = o.vector(`${element}.${op === 'min' ? 'lt' : 'gt'}`, a, b);
-        invalid(o.binary('or', 32, o.vector(`${element}.ne`, a, a), o.vector(`${element}.ne`, b, b)));
-        o.writeLane(0, element, o.selectVector(first, a, b));
-        return;
-      }
-      const a = o.readVector(0);
-      const b = o.readVector(1);
-      invalid(o.vector('v128.any_true', o.vector('v128.or', isNan(o, shape, a), isNan(o, shape, b))));
-      o.writeVector(0, o.vector(`${shape}.p${op}`, b, a));
-    }),
-});
-
-// ---------------------------------------------------------------- comparison
-
-/** CMP: eq, lt, le, unord by two bits of the immediate, the opposite by the third; lt and le mind quiet NaNs too. */
-const compare = (t: FloatType): Description => ({
-  hot: t.scalar,
-  run: o =>
-    onHost(o, () => {
-      const { element, shape } = t;
-      const predicate = o.read(2);
-      const bit = (n: number): typeof predicate => o.binary('and', 32, predicate, o.constant(32, n));
-      const ordering = o.compare(
-        'ne',
-        32,
-        o.binary('and', 32, o.binary('add', 32, predicate, o.constant(32, 1)), o.constant(32, 2)),
-        o.constant(32, 0),
-      );
-      const a = t.scalar ? o.readLane(0, element) : o.readVector(0);
-      const b = t.scalar ? o.readLane(1, element) : o.readVector(1);
-      const vectors = (): [typeof a, typeof a] =>
-        t.scalar ? [o.vector(`${shape}.splat`, a), o.vector(`${shape}.splat`, b)] : [a, b];
-      const note = (unordered: typeof a): void =>
-        o.if(unordered, () => {
-          const [x, y] = vectors();
-          const signaling = o.vector('v128.or', isSignaling(o, shape, x), isSignaling(o, shape, y));
-          o.if(o.binary('or', 32, ordering, o.vector('v128.any_true', signaling)), () => o.setFloatFlags(MXCSR.IE));
-        });
-      if (t.scalar) {
-        const unordered = o.binary('or', 32, o.vector(`${element}.ne`, a, a), o.vector(`${element}.ne`, b, b));
-        note(unordered);
-        const odd = o.select(bit(2), 32, unordered, o.vector(`${element}.lt`, a, b));
-        const even = o.select(bit(2), 32, o.vector(`${element}.le`, a, b), o.vector(`${element}.eq`, a, b));
-        const plain = o.select(bit(1), 32, odd, even);
-        const result = o.binary('xor', 32, plain, o.binary('shr', 32, bit(4), o.constant(32, 2)));
-        const mask = o.unary('neg', 32, result);
-        o.writeLane(0, t.bits, t.bits === 'i64' ? o.signExtend(32, 64, mask) : mask);
-        return;
-      }
-      const unordered = o.vector('v128.or', isNan(o, shape, a), isNan(o, shape, b));
-      note(o.vector('v128.any_true', unordered));
-      const odd = o.selectVector(bit(2), unordered, o.vector(`${shape}.lt`, a, b));
-      const even = o.selectVector(bit(2), o.vector(`${shape}.le`, a, b), o.vector(`${shape}.eq`, a, b));
-      const plain = o.selectVector(bit(1), odd, even);
-      o.writeVector(0, o.selectVector(bit(4), o.vector('v128.not', plain), plain));
-    }),
-});
-
-/** COMIS and UCOMIS: to ZF, PF and CF (SDM vol. 2 COMISD); the latter minds signaling NaNs only. */
-const compareToFlags = (t: FloatType, quiet: boolean): Description => ({
-  hot: true,
-  run: o =>
-    onHost(o, () => {
-      const { element, shape } = t;
-      const a = o.readLane(0, element);
-      const b = o.readLane(1, element);
-      const is = (op: string): typeof a => o.vector(`${element}.${op}`, a, b);
-      const not = (c: typeof a): typeof a => o.binary('xor', 32, c, o.constant(32, 1));
-      const unordered = o.binary('or', 32, o.vector(`${element}.ne`, a, a), o.vector(`${element}.ne`, b, b));
-      o.if(unordered, () => {
-        if (!quiet) return o.setFloatFlags(MXCSR.IE);
-        const signaling = (x: typeof a): typeof a => isSignaling(o, shape, o.vector(`${shape}.splat`, x));
-        o.if(o.vector('v128.any_true', o.vector('v128.or', signaling(a), signaling(b))), () =>
-          o.setFloatFlags(MXCSR.IE),
-        );
-      });
-      const no = o.constant(32, 0);
-      o.setFlags({
-        zf: o.binary('or', 32, unordered, is('eq')),
-        pf: unordered,
-        cf: not(is('ge')),
-        of: no,
-        sf: no,
-        af: no,
-      });
-    }),
+    };
+    onHost(o, fast, () => areOrdinary(o, t, 1));
+  },
 });
 
 // ---------------------------------------------------------------- approximations
@@ -319,29 +198,18 @@ const approximate = (root: boolean, t: FloatType): Description => ({
   },
 });
 
-/** One description for each suffix. */
-const each = <const N extends string>(name: N, make: (t: FloatType) => Description): Descriptions =>
-  Object.fromEntries(Object.entries(FLOAT_TYPES).map(([suffix, t]) => [`${name}${suffix}`, make(t)]));
-
 export const vectorFloat: Descriptions = {
   ...each('add', t => arithmetic('add', t)),
   ...each('sub', t => arithmetic('sub', t)),
   ...each('mul', t => arithmetic('mul', t)),
   ...each('div', t => arithmetic('div', t)),
   ...each('sqrt', squareRoot),
-  ...each('min', t => extreme('min', t)),
-  ...each('max', t => extreme('max', t)),
-  ...each('cmp', compare),
   haddps: horizontal('add', FLOAT_TYPES.ps),
   haddpd: horizontal('add', FLOAT_TYPES.pd),
   hsubps: horizontal('sub', FLOAT_TYPES.ps),
   hsubpd: horizontal('sub', FLOAT_TYPES.pd),
   addsubps: addSub(FLOAT_TYPES.ps),
   addsubpd: addSub(FLOAT_TYPES.pd),
-  comiss: compareToFlags(FLOAT_TYPES.ss, false),
-  comisd: compareToFlags(FLOAT_TYPES.sd, false),
-  ucomiss: compareToFlags(FLOAT_TYPES.ss, true),
-  ucomisd: compareToFlags(FLOAT_TYPES.sd, true),
   rcpps: approximate(false, FLOAT_TYPES.ps),
   rcpss: approximate(false, FLOAT_TYPES.ss),
   rsqrtps: approximate(true, FLOAT_TYPES.ps),

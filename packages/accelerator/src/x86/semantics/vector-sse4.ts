@@ -1,9 +1,9 @@
 import { MXCSR } from '../mxcsr.ts';
 import type { Description, Descriptions } from './description.ts';
+import { allFinite, isNan, isSignaling, onHost, quietBit } from './float-lanes.ts';
 import type { Width } from './form.ts';
 import type { Ops } from './ops.ts';
 import { type FloatShape, iota, lanes16, lanes32, zeroVector } from './vector.ts';
-import { allFinite, isNan, isSignaling, onHost, quietBit } from './vector-float.ts';
 
 /** What of SSE4.1 and SSE4.2 fits nowhere else (SDM vol. 1 §12.8–12.12). */
 
