@@ -106,7 +106,7 @@ export class Cpu {
   /** MXCSR, and what follows from it: SSE arithmetic may use the host's only as long as it rounds like the host. */
   setMxcsr(value: number): void {
     this.r.i32[STATE.mxcsr / 4] = value;
-    this.r.i32[STATE.sseExact / 4] = (value & 0xffc0) === 0x1f80 ? 0 : 1;
+    this.r.i32[STATE.sseExact / 4] = (value & 0xffc0) === 0x1f80 ? 0 : (value & 0x7f80) === 0x1f80 ? 1 : 2;
   }
 
   /** What MMX instructions fault with, if anything: by CR0, or for an x87 exception that waits. */

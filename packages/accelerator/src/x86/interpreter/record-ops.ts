@@ -69,7 +69,7 @@ export class RecordOps implements Ops<Value> {
   readonly #stackAddresses = new Set<Value>();
   /** Set once control has gone elsewhere: nothing follows. */
   ended = false;
-  /** Set once something wrote memory. */
+  /** Set once something wrote memory, the stack apart. */
   writesMemory = false;
 
   constructor(f: FunctionWriter, form: Form, addressing: Addressing, runtime: Runtime) {
@@ -275,13 +275,14 @@ export class RecordOps implements Ops<Value> {
     if (flat) return wide;
     const linear = f.call(this.#runtime.segment, 'i64', segment(), offset, f.i32(bytes | (write ? ACCESS.write : 0)));
     f.if(f.op('i64.eq', linear, f.i64(-1)), () => this.#exit(STOP.fault));
+    if (role === 'ss') this.#stackAddresses.add(linear);
     return linear;
   }
 
   /** Offset in the memory where `bytes` at a linear address may be read or written now. Leaves the handler on a fault. */
   #access(kind: number, bytes: number, linear: Value): Value {
     const f = this.#f;
-    if (kind !== ACCESS.read) this.writesMemory = true;
+    if (kind !== ACCESS.read && !this.#stackAddresses.has(linear)) this.writesMemory = true;
     const address = f.variable('i32');
     const slot = f.op(
       'i32.and',
@@ -483,7 +484,15 @@ export class RecordOps implements Ops<Value> {
   // ---------------------------------------------------------------- control
 
   if(condition: Value, yes: () => void, no?: () => void): void {
-    this.#f.if(condition, yes, no);
+    const scoped = (body: () => void) => () => this.#scope(body);
+    this.#f.if(condition, scoped(yes), no && scoped(no));
+  }
+
+  /** A linear address worked out in a branch or loop is not known outside of it. */
+  #scope(body: () => void): void {
+    const linear = this.#linear;
+    body();
+    this.#linear = linear;
   }
 
   cell(w: Width, initial: Value): Cell<Value> {
@@ -495,7 +504,7 @@ export class RecordOps implements Ops<Value> {
     const f = this.#f;
     f.block(done =>
       f.loop(again => {
-        body(() => f.branch(done));
+        this.#scope(() => body(() => f.branch(done)));
         f.branch(again);
       }),
     );
@@ -634,6 +643,11 @@ export class RecordOps implements Ops<Value> {
 
   hostRounding(): Value {
     return this.#f.op('i32.eqz', this.#f.load('i32.load', this.#zero, STATE.sseExact));
+  }
+
+  flushesDenormals(): Value {
+    const f = this.#f;
+    return f.op('i32.eq', f.load('i32.load', this.#zero, STATE.sseExact), f.i32(1));
   }
 
   #alignment(linear: Value): void {

@@ -40,7 +40,10 @@ const zero = (f: Format, sign: bigint): bigint => sign << BigInt(f.bits - 1);
 const quietBit = (f: Format): bigint => 1n << BigInt(f.fraction - 1);
 /** The QNaN floating-point indefinite. */
 const indefinite = (f: Format): bigint => infinity(f, 1n) | quietBit(f);
-const bitLength = (n: bigint): number => n.toString(2).length;
+const bitLength = (n: bigint): number => {
+  const hex = n.toString(16);
+  return 4 * hex.length - Math.clz32(Number.parseInt(hex[0]!, 16)) + 28;
+};
 
 export function isNan(f: Format, a: bigint): boolean {
   return BigInt.asUintN(f.bits - 1, a) > infinity(f, 0n);
