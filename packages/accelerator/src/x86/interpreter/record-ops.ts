@@ -193,7 +193,10 @@ export class RecordOps implements Ops<Value> {
   modify(operand: number, change: (old: Value) => Value): void {
     const { kind, size } = this.#form.operands[operand]!;
     const w = size as Width;
-    if (kind !== OPERAND_KIND.mem) return this.write(operand, change(this.read(operand)));
+    if (kind !== OPERAND_KIND.mem) {
+      this.write(operand, change(this.read(operand)));
+      return;
+    }
     const address = this.#access(ACCESS.modify, w / 8, this.linear(operand));
     const value = change(this.#f.load(LOAD[w], address));
     this.#f.store(STORE[w], address, 0, value);
