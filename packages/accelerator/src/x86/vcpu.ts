@@ -1,6 +1,7 @@
 import { type CpuBus, type CpuState, type Exit, SEGMENTS, type SegmentState, type Vcpu } from '@mainboard/core';
 import { Cpu } from './cpu.ts';
 import { Decoded } from './decode/decoded.ts';
+import type { Escape } from './escapes/escape.ts';
 import { VECTOR } from './fault.ts';
 import { SPECIAL } from './interpreter/generate.ts';
 import { loadInterpreter } from './interpreter/load.ts';
@@ -54,7 +55,7 @@ export class SoftVcpu implements Vcpu {
       },
     });
     this.#run = instance.exports.run as (record: number) => number;
-    cpu.code.use(handlers);
+    cpu.code.predecoder.use(handlers);
     bus.onRegionsChanged(() => {
       cpu.mmu.remap();
       cpu.flushTlb();
@@ -222,10 +223,10 @@ export class SoftVcpu implements Vcpu {
     const handler = u32[(record + RECORD.handler) >> 2]!;
     let insn = this.#redecoded;
     const start = u16[(record + RECORD.start) >> 1]!;
-    let run: ReturnType<typeof cpu.code.again>;
+    let run: Escape;
     if (handler === SPECIAL.escape || handler === SPECIAL.straddle)
-      ({ run, insn } = cpu.code.escape(u32[(record + RECORD.imm) >> 2]!));
-    else run = cpu.code.again(start, insn);
+      ({ run, insn } = cpu.code.predecoder.escape(u32[(record + RECORD.imm) >> 2]!));
+    else run = cpu.code.predecoder.again(start, insn);
     const rip = cpu.r.u64[STATE.blockRip / 8]! + BigInt(start);
     const next = rip + BigInt(u8[record + RECORD.length]!);
     const wrap = cpu.bits64 ? 64 : 32;

@@ -1,0 +1,270 @@
+import { type Cpu, MODE } from './cpu.ts';
+import { hasFeature } from './cpuid.ts';
+import { BASE_RIP, DECODE, Decoded, OPERAND_KIND, SEG } from './decode/decoded.ts';
+import { Decoder, MAX_LENGTH } from './decode/decoder.ts';
+import type { Escape } from './escapes/escape.ts';
+import { ESCAPES } from './escapes/index.ts';
+import { VECTOR } from './fault.ts';
+import { addressHandler, SPECIAL } from './interpreter/generate.ts';
+import type { HandlerTable } from './interpreter/handler-table.ts';
+import { ADDRESSING, type Addressing, LINK, RECORD } from './interpreter/record.ts';
+import { isRegister } from './interpreter/record-ops.ts';
+import { ROWS } from './isa/rows.ts';
+import { SEGMENT, STATE } from './state.ts';
+
+/** Instruction that the interpreter hands to TypeScript, by index in the record. */
+interface Escaping {
+  readonly run: Escape;
+  readonly insn: Decoded;
+}
+
+const raiseUndefined: Escape = cpu => cpu.raise(VECTOR.ud);
+const raiseTooLong: Escape = cpu => cpu.gp();
+const NOTHING = new Decoded(ROWS[0]!);
+
+/** Turns guest code into records. Where they go, and how long they are good, is the code cache's business. */
+export class Predecoder {
+  readonly #cpu: Cpu;
+  readonly #decoder = new Decoder(hasFeature);
+  readonly #insn = new Decoded(ROWS[0]!);
+  #handlers!: HandlerTable;
+  /** Instructions that records hand to TypeScript; the first place is for blocks that are not kept. */
+  readonly #escapes: Escaping[] = [{ run: raiseUndefined, insn: NOTHING }];
+  /** An instruction that does not lie in one page of guest memory, for {@link block}. */
+  readonly bytes: Uint8Array = new Uint8Array(MAX_LENGTH);
+  /** Bytes of code that the last {@link block} was made from. */
+  decodedBytes = 0;
+
+  constructor(cpu: Cpu) {
+    this.#cpu = cpu;
+  }
+
+  use(handlers: HandlerTable): void {
+    this.#handlers = handlers;
+  }
+
+  /** Forgets the instructions that records hand to TypeScript: no record is left. */
+  clear(): void {
+    this.#escapes.length = 1;
+  }
+
+  /** Whether the first `count` of {@link bytes} are a whole instruction (or none at all). */
+  complete(count: number): boolean {
+    return this.#decoder.decode(this.bytes, 0, count, this.#cpu.codeBits, this.#insn) !== DECODE.needMore;
+  }
+
+  /** Instruction at an address of the running block, for an escape in the middle of a described instruction. */
+  again(start: number, insn: Decoded): Escape {
+    const { r, mmu, cpl } = this.#cpu;
+    const long = (this.#cpu.mode & MODE.code) === 2;
+    const low =
+      (r.i32[STATE.blockRip / 4]! + start + (long ? 0 : r.i32[(STATE.segments + SEGMENT.size + SEGMENT.base) >> 2]!)) |
+      0;
+    const high = long ? r.i32[STATE.blockRip / 4 + 1]! + (low >>> 0 < r.u32[STATE.blockRip / 4]! ? 1 : 0) : 0;
+    for (let i = 0, page = -1; i < MAX_LENGTH; i++) {
+      const at = (low + i) | 0;
+      if (page === -1 || (at & 0xfff) === 0) {
+        if (i > 0 && this.complete(i)) break;
+        page = mmu.fetch(at, at < low && at >= 0 ? high + 1 : high, cpl === 3);
+        if (page < 0) break; // it was fetched a moment ago
+      }
+      this.bytes[i] = r.u8[page + (at & 0xfff)]!;
+    }
+    this.#decoder.decode(this.bytes, 0, MAX_LENGTH, this.#cpu.codeBits, insn);
+    return ESCAPES[insn.row.mnemonic]!;
+  }
+
+  /** The instruction that an escape record stands for. */
+  escape(index: number): Escaping {
+    return this.#escapes[index]!;
+  }
+
+  /**
+   * Decodes a block into records.
+   * @param at offset of the first byte in the guest memory, or −1 for {@link bytes}
+   * @param limit offset behind the last byte that may be read
+   * @param pageOffset of the first byte
+   * @param kept the block stays, so that links into and out of it may
+   * @returns offset behind the last record; −1 when not even the first instruction ends before `limit`
+   */
+  block(records: number, at: number, limit: number, pageOffset: number, maximum: number, kept: boolean): number {
+    const cpu = this.#cpu;
+    const insn = this.#insn;
+    const source = at < 0 ? this.bytes : cpu.r.u8;
+    const first = at < 0 ? 0 : at;
+    const bits = cpu.codeBits;
+    let next = records;
+    let distance = 0;
+    let count = 0;
+    let ended = false;
+    while (!ended && count < maximum) {
+      const result = this.#decoder.decode(source, first + distance, limit, bits, insn);
+      if (result === DECODE.needMore) {
+        if (count === 0) return -1;
+        break;
+      }
+      if (result !== DECODE.ok) {
+        this.#record(next, SPECIAL.escape, distance, count);
+        this.#setEscape(next, result === DECODE.undefined ? raiseUndefined : raiseTooLong, NOTHING, kept);
+        next += RECORD.size;
+        distance += 1;
+        ended = true;
+        break;
+      }
+      next = this.#emit(next, insn, distance, count, pageOffset, kept);
+      distance += insn.length;
+      count++;
+      ended = this.#handlers.ends(insn.row);
+      if (pageOffset + distance >= 4096) break;
+    }
+    this.decodedBytes = distance;
+    if (!ended || maximum === 1) {
+      this.#record(next, SPECIAL.through, distance, count);
+      cpu.r.u32[(next + RECORD.taken) >> 2] =
+        kept && this.#linkable(pageOffset, distance) ? LINK.unknown : LINK.dynamic;
+      next += RECORD.size;
+    }
+    return next;
+  }
+
+  /** Whether a direct link may be kept to code this far from the start of the block: same page, no wrap, no limit. */
+  #linkable(pageOffset: number, distance: number): boolean {
+    const target = pageOffset + distance;
+    return target >= 0 && target < 4096 && (this.#cpu.mode & MODE.wholeCode) !== 0;
+  }
+
+  /**
+   * The record in front of an instruction on two pages.
+   * @param check that it is still the instruction it was decoded from
+   */
+  straddle(at: number, check: Escape): void {
+    this.#record(at, SPECIAL.straddle, 0, 0);
+    this.#setEscape(at, check, NOTHING, true);
+  }
+
+  #record(at: number, handler: number, start: number, count: number): void {
+    const { u32, u16 } = this.#cpu.r;
+    u32.fill(0, at >> 2, (at + RECORD.size) >> 2);
+    u32[(at + RECORD.handler) >> 2] = handler;
+    u16[(at + RECORD.start) >> 1] = start;
+    u16[(at + RECORD.count) >> 1] = count;
+  }
+
+  #setEscape(at: number, run: Escape, insn: Decoded, kept: boolean): void {
+    let index = 0;
+    if (kept) index = this.#escapes.push({ run, insn }) - 1;
+    else this.#escapes[0] = { run, insn };
+    this.#cpu.r.u32[(at + RECORD.imm) >> 2] = index;
+  }
+
+  #emit(first: number, insn: Decoded, start: number, count: number, pageOffset: number, kept: boolean): number {
+    const cpu = this.#cpu;
+    const { u32, i32, u16, u8 } = cpu.r;
+    const handlers = this.#handlers;
+    let at = first;
+    const long = (cpu.mode & MODE.code) === 2;
+    const flatMode = (cpu.mode & MODE.flat) !== 0;
+    const { seg } = insn;
+    const flat =
+      flatMode &&
+      (long ? !insn.segOverride || seg < SEG.fs : seg < 0 || seg === SEG.ds || seg === SEG.es || seg === SEG.ss);
+    // Operands beyond `count` are another instruction's.
+    const kindOf = (n: 0 | 1): number => (n < insn.count ? insn.operands[n].kind : OPERAND_KIND.none);
+    const memory = insn.isMem || kindOf(0) === OPERAND_KIND.moffs || kindOf(1) === OPERAND_KIND.moffs;
+
+    const state = handlers.state(insn, cpu.stackBits, flat, long);
+    let handler = -1;
+    let addressing: Addressing = ADDRESSING.none;
+    if (memory) {
+      const direct = long ? insn.asize === 64 && flat : insn.asize === 32 && flat;
+      const fits =
+        insn.base !== BASE_RIP ||
+        (Number.isSafeInteger(insn.disp + start + insn.length) &&
+          insn.disp + start + insn.length === ((insn.disp + start + insn.length) | 0));
+      if (direct && fits && insn.isMem) {
+        addressing = long ? ADDRESSING.flat64 : ADDRESSING.flat32;
+        handler = handlers.find(insn.row, state, addressing);
+      }
+      if (handler < 0) {
+        addressing = ADDRESSING.slot;
+        handler = handlers.find(insn.row, state, addressing);
+      }
+    } else handler = handlers.find(insn.row, state, addressing);
+
+    if (handler < 0) {
+      this.#record(at, SPECIAL.escape, start, count);
+      u8[at + RECORD.length] = insn.length;
+      this.#setEscape(at, ESCAPES[insn.row.mnemonic] ?? raiseUndefined, insn.copy(), kept);
+      return at + RECORD.size;
+    }
+
+    if (memory && addressing === ADDRESSING.slot && !handlers.ignoresMemory(insn.row)) {
+      const kind = long ? (flat ? 'flat' : 'based') : flat ? 'flat' : 'checked';
+      this.#record(at, addressHandler(insn.asize, kind), start, count);
+      u8[at + RECORD.length] = insn.length;
+      this.#address(at, insn, start);
+      const operand = insn.operands.find(o => o.kind === OPERAND_KIND.mem || o.kind === OPERAND_KIND.moffs)!;
+      u16[(at + RECORD.a) >> 1] = Math.max(1, operand.size >> 3);
+      u16[(at + RECORD.b) >> 1] = handlers.writesMemory(handler) ? 1 : 0;
+      at += RECORD.size;
+    }
+
+    this.#record(at, handler, start, count);
+    u8[at + RECORD.length] = insn.length;
+    let field = RECORD.a as number;
+    for (let n = 0; n < insn.count && field <= RECORD.b; n++) {
+      const { kind, reg, high } = insn.operands[n as 0]!;
+      if (!isRegister(kind)) continue;
+      u16[(at + field) >> 1] =
+        kind === OPERAND_KIND.gpr
+          ? STATE.gpr + 8 * reg + (high ? 1 : 0)
+          : kind === OPERAND_KIND.seg
+            ? STATE.segments + SEGMENT.size * reg
+            : kind === OPERAND_KIND.mm
+              ? STATE.x87 + 16 * reg
+              : STATE.xmm + 16 * reg;
+      field += 2;
+    }
+    i32[(at + RECORD.imm) >> 2] = insn.immLo;
+    i32[(at + RECORD.imm + 4) >> 2] = insn.immHi;
+    if (seg >= 0) u16[(at + RECORD.segment) >> 1] = STATE.segments + SEGMENT.size * seg;
+    if (memory) {
+      const displacement = insn.base === BASE_RIP ? insn.disp + start + insn.length : insn.disp;
+      this.#base(at, insn);
+      i32[(at + RECORD.disp) >> 2] = displacement;
+      if (handlers.ignoresMemory(insn.row)) this.#address(at, insn, start); // LEA
+    }
+    if (kindOf(0) === OPERAND_KIND.rel) {
+      const target = start + insn.length + insn.immLo;
+      i32[(at + RECORD.disp) >> 2] = target;
+      const near = insn.opsize !== 16 && kept;
+      u32[(at + RECORD.taken) >> 2] = near && this.#linkable(pageOffset, target) ? LINK.unknown : LINK.dynamic;
+      u32[(at + RECORD.fallthrough) >> 2] =
+        kept && this.#linkable(pageOffset, start + insn.length) ? LINK.unknown : LINK.dynamic;
+    }
+    return at + RECORD.size;
+  }
+
+  #base(at: number, insn: Decoded): void {
+    const { u16, u8 } = this.#cpu.r;
+    u16[(at + RECORD.base) >> 1] =
+      insn.base === BASE_RIP ? STATE.blockRip : insn.isMem && insn.base >= 0 ? STATE.gpr + 8 * insn.base : STATE.zero;
+    u16[(at + RECORD.index) >> 1] = insn.isMem && insn.index >= 0 ? STATE.gpr + 8 * insn.index : STATE.zero;
+    u8[at + RECORD.scale] = insn.scale;
+  }
+
+  /** Address fields with the displacement in the immediate field. */
+  #address(at: number, insn: Decoded, start: number): void {
+    const { i32, u16 } = this.#cpu.r;
+    this.#base(at, insn);
+    u16[(at + RECORD.segment) >> 1] = STATE.segments + SEGMENT.size * Math.max(0, insn.seg);
+    if (!insn.isMem) {
+      i32[(at + RECORD.imm) >> 2] = insn.immLo;
+      i32[(at + RECORD.imm + 4) >> 2] = insn.immHi;
+      return;
+    }
+    const displacement = insn.base === BASE_RIP ? insn.disp + start + insn.length : insn.disp;
+    i32[(at + RECORD.imm) >> 2] = displacement | 0;
+    i32[(at + RECORD.imm + 4) >> 2] = Math.floor(displacement / 2 ** 32);
+  }
+}
