@@ -42,7 +42,10 @@ export class HandlerTable {
     this.#ends = Uint8Array.from(ROWS, ({ mnemonic }) =>
       (descriptionOf(mnemonic)?.ends ?? ENDING.has(mnemonic)) ? 1 : 0,
     );
-    this.#ignoresMemory = Uint8Array.from(ROWS, ({ mnemonic }) => (descriptionOf(mnemonic)?.ignoresMemory ? 1 : 0));
+    this.#ignoresMemory = Uint8Array.from(ROWS, ({ mnemonic, operands }) => {
+      const ignores = descriptionOf(mnemonic)?.ignoresMemory ?? false;
+      return (typeof ignores === 'function' ? ignores(operands) : ignores) ? 1 : 0;
+    });
   }
 
   /** What of the processor's state and the prefixes the handler depends on, for {@link find}. */

@@ -1,3 +1,4 @@
+import type { OperandSpec } from '../isa/operand.ts';
 import type { Dimension, Form } from './form.ts';
 import type { Ops } from './ops.ts';
 
@@ -10,8 +11,8 @@ export interface Description {
   readonly hot?: boolean;
   /** The instruction after it is not the one that runs next (or not in the same mode): decoding stops here. */
   readonly ends?: boolean;
-  /** A memory operand is not accessed: its address counts, or nothing. */
-  readonly ignoresMemory?: boolean;
+  /** A memory operand is not accessed where it lies: its offset counts, or nothing. A function: for some operands. */
+  readonly ignoresMemory?: boolean | ((operands: readonly OperandSpec[]) => boolean);
 }
 
 /** Descriptions by mnemonic. */

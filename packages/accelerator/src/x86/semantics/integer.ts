@@ -513,12 +513,10 @@ const cmpxchgPair = (half: 32 | 64): Description => ({
 
 // ---------------------------------------------------------------- bits
 
-/**
- * BT, BTS, BTR, BTC: with memory and a register, the bit offset reaches beyond the operand (SDM vol. 2 BT).
- * DEVIATION: the address wraps at 4 GiB with the segment's base in it; a 16-bit one does not wrap at 64 KiB.
- */
+/** BT, BTS, BTR, BTC: with memory and a register, the bit offset reaches beyond the operand (SDM vol. 2 BT). */
 const bitTest = (change: (<V>(o: Ops<V>, w: Width, a: V, mask: V) => V) | undefined): Description => ({
-  dimensions: ['asize', 'long'],
+  dimensions: ['asize', 'flat', 'long'],
+  ignoresMemory: ([, index]) => index!.addressing === 'G',
   run(o, f) {
     const w = size(f);
     const index = o.read(1);
@@ -535,8 +533,8 @@ const bitTest = (change: (<V>(o: Ops<V>, w: Width, a: V, mask: V) => V) | undefi
         o.binary('sar', 64, signed, o.constant(64, Math.log2(w))),
         o.constant(64, Math.log2(w / 8)),
       );
-      const moved = o.binary('add', 64, o.linear(0), bytes);
-      const address = f.asize === 64 ? moved : o.binary('and', 64, moved, o.constant(64, 0xffff_ffffn));
+      const offset = o.binary('add', f.asize, o.offset(0), f.asize === 64 ? bytes : o.truncate(64, f.asize, bytes));
+      const address = o.segment('effective', f.asize, offset, w / 8, change !== undefined);
       if (change) o.probeWrite(w / 8, address);
       const a = o.load(w, address);
       if (change) o.store(w, address, change(o, w, a, mask));
