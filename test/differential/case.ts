@@ -22,6 +22,8 @@ export const SHUTDOWN = 254;
 /** CF PF AF ZF SF OF, and DF. */
 export const COMPARED_FLAGS = 0xcd5;
 
+export type Bits = 32 | 64;
+
 export interface Case {
   readonly code: Uint8Array;
   /** Address of the first instruction, in {@link CODE}. */
@@ -30,6 +32,8 @@ export interface Case {
   readonly gpr: BigUint64Array;
   /** Of {@link COMPARED_FLAGS}. */
   readonly flags: number;
+  /** Of the code segment. */
+  readonly bits: Bits;
   readonly window: Uint8Array;
 }
 
@@ -50,7 +54,7 @@ export interface Outcome {
   readonly changes: readonly (readonly [offset: number, value: bigint])[];
 }
 
-export const INPUT_SIZE = 16 * 8 + 8 + 8 + MAX_CODE + WINDOW.size;
+export const INPUT_SIZE = 16 * 8 + 3 * 8 + MAX_CODE + WINDOW.size;
 export const OUTPUT_SIZE = 16 * 8 + 3 * 8 + 4 * 4 + MAX_CHANGES * 16;
 
 /** An outcome in the neutral form, from what either side observed. */
@@ -71,7 +75,8 @@ export function writeCase(c: Case, view: DataView, at: number): void {
   for (let n = 0; n < 16; n++) view.setBigUint64(at + 8 * n, c.gpr[n]!, true);
   view.setBigUint64(at + 128, BigInt(c.rip), true);
   view.setBigUint64(at + 136, BigInt(c.flags), true);
-  const bytes = new Uint8Array(view.buffer, view.byteOffset + at + 144, MAX_CODE + WINDOW.size);
+  view.setBigUint64(at + 144, BigInt(c.bits), true);
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + at + 152, MAX_CODE + WINDOW.size);
   bytes.fill(0xcc, 0, MAX_CODE);
   bytes.set(c.code);
   bytes.set(c.window, MAX_CODE);

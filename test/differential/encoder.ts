@@ -1,8 +1,9 @@
-import { DECODE, Decoded, OPERAND_KIND, SEG } from '../../packages/accelerator/src/x86/decode/decoded.ts';
+import { DECODE, Decoded, SEG } from '../../packages/accelerator/src/x86/decode/decoded.ts';
 import { Decoder } from '../../packages/accelerator/src/x86/decode/decoder.ts';
 import { sampleEncoding } from '../../packages/accelerator/src/x86/decode/sample.ts';
 import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts';
 import { ROWS } from '../../packages/accelerator/src/x86/isa/rows.ts';
+import type { Bits } from './case.ts';
 import type { Random } from './random.ts';
 
 /** One instruction of a case. */
@@ -16,22 +17,20 @@ export const GOES = /^(j|call|ret|loop)/;
 export const BIT_TESTS: ReadonlySet<string> = new Set(['bt', 'bts', 'btr', 'btc']);
 
 /** What Intel and AMD processors do differently: 66 on near branches and MOVSXD, 0F 0D with a register. */
-function isVendors({ row, length, isMem, opsize }: Decoded, bytes: Uint8Array): boolean {
-  if (row.f64 && GOES.test(row.mnemonic)) return bytes.subarray(0, length).indexOf(0x66) >= 0;
+function isVendors({ row, length, isMem, opsize }: Decoded, bytes: Uint8Array, bits: Bits): boolean {
+  if (bits === 64 && row.f64 && GOES.test(row.mnemonic)) return bytes.subarray(0, length).indexOf(0x66) >= 0;
   if (row.mnemonic === 'movsxd') return opsize === 16;
   return row.opcode === '0f 0d' && !isMem;
 }
-
-/** What the software CPU is known to do differently: see semantics/integer.ts, `bitTest`. */
-const isDeviation = ({ row, seg, asize, isMem, operands }: Decoded): boolean =>
-  BIT_TESTS.has(row.mnemonic) && isMem && operands[1].kind === OPERAND_KIND.gpr && seg === SEG.gs && asize === 32;
 
 /** Makes encodings of rows, and changes what is in them. */
 export class Encoder {
   readonly #random: Random;
   readonly #decoder: Decoder;
+  readonly bits: Bits;
 
-  constructor(has: (feature: Feature) => boolean, random: Random) {
+  constructor(bits: Bits, has: (feature: Feature) => boolean, random: Random) {
+    this.bits = bits;
     this.#random = random;
     this.#decoder = new Decoder(has);
   }
@@ -40,16 +39,19 @@ export class Encoder {
   encode(row: Row, main: boolean): Part | undefined {
     const random = this.#random;
     for (let attempt = 0; attempt < 20; attempt++) {
-      const bytes = sampleEncoding(row, 64, random.below);
+      const bytes = sampleEncoding(row, this.bits, random.below);
       if (row.map > 0 && !row.prefix && random.oneIn(4)) bytes.unshift(0x66);
       if (row.rep && random.oneIn(2)) bytes.unshift(random.oneIn(2) ? 0xf2 : 0xf3);
       if (row.lock && main && random.oneIn(4)) bytes.unshift(0xf0);
       const insn = new Decoded(row);
       const given = Uint8Array.from(bytes);
-      if (this.#decoder.decode(given, 0, given.length, 64, insn) !== DECODE.ok) continue;
+      if (this.#decoder.decode(given, 0, given.length, this.bits, insn) !== DECODE.ok) continue;
       if (insn.row.index !== row.index) continue;
       if (insn.seg === SEG.fs) continue; // the C library's
-      if (isVendors(insn, given) || isDeviation(insn)) continue;
+      if (isVendors(insn, given, this.bits)) continue;
+      if (this.bits === 32 && insn.seg === SEG.gs) continue; // null
+      // There is no memory where 16-bit addresses go: only faults come of them.
+      if (insn.asize === 16 && insn.seg >= 0 && !random.oneIn(16)) continue;
       const part = { bytes: given.slice(0, insn.length), insn };
       this.#chooseImmediate(part);
       return part;
@@ -94,7 +96,7 @@ export class Encoder {
       new DataView(bytes.buffer).setInt32(at, wanted, true);
       const trial = new Decoded(part.insn.row);
       const { bytes: old, insn } = part;
-      if (this.#decoder.decode(bytes, 0, bytes.length, 64, trial) !== DECODE.ok) continue;
+      if (this.#decoder.decode(bytes, 0, bytes.length, this.bits, trial) !== DECODE.ok) continue;
       if (trial.disp !== wanted || trial.row !== insn.row || trial.length !== insn.length) continue;
       if (trial.base !== insn.base || trial.index !== insn.index) continue;
       old.set(bytes);
@@ -104,7 +106,7 @@ export class Encoder {
   }
 
   redecode({ bytes, insn }: Part): boolean {
-    return this.#decoder.decode(bytes, 0, bytes.length, 64, insn) === DECODE.ok;
+    return this.#decoder.decode(bytes, 0, bytes.length, this.bits, insn) === DECODE.ok;
   }
 
   /** A count of bits, often near the widths. */

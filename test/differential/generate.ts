@@ -1,7 +1,7 @@
 import { BASE_RIP, OPERAND_KIND } from '../../packages/accelerator/src/x86/decode/decoded.ts';
 import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts';
 import { GPR } from '../../packages/accelerator/src/x86/state.ts';
-import { type Case, CODE, COMPARED_FLAGS, MAX_CODE } from './case.ts';
+import { type Bits, type Case, CODE, COMPARED_FLAGS, MAX_CODE } from './case.ts';
 import { Encoder, GOES, type Part } from './encoder.ts';
 import type { Random } from './random.ts';
 import { Start } from './start.ts';
@@ -20,6 +20,9 @@ export interface Generated extends Case {
 const FILLERS =
   /^(add|adc|sub|sbb|cmp|and|or|xor|test|inc|dec|neg|not|shl|shr|sar|rol|ror|rcl|rcr|imul|bt|btr|bts|set.*|cmov.*|mov|movzx|movsx|lea|cmc|stc|clc|lahf|sahf|xchg|xadd|cmpxchg|popcnt|cbw|cwd)$/;
 
+/** Registers as 32-bit code has them. */
+const narrow = (gpr: BigUint64Array): BigUint64Array => gpr.map((value, n) => (n < 8 ? value & 0xffff_ffffn : 0n));
+
 /** Makes cases out of rows. */
 export class Generator {
   readonly rows: readonly Row[];
@@ -28,10 +31,10 @@ export class Generator {
   readonly #fillers: readonly Row[];
 
   /** @param rows those that cases are made of. */
-  constructor(rows: readonly Row[], has: (feature: Feature) => boolean, random: Random) {
+  constructor(rows: readonly Row[], bits: Bits, has: (feature: Feature) => boolean, random: Random) {
     this.rows = rows;
     this.#random = random;
-    this.#encoder = new Encoder(has, random);
+    this.#encoder = new Encoder(bits, has, random);
     this.#fillers = rows.filter(({ mnemonic }) => FILLERS.test(mnemonic));
   }
 
@@ -76,7 +79,8 @@ export class Generator {
       parts,
       code,
       rip,
-      gpr: start.gpr,
+      gpr: this.#encoder.bits === 64 ? start.gpr : narrow(start.gpr),
+      bits: this.#encoder.bits,
       flags: random.word() & COMPARED_FLAGS,
       window: start.window,
       // Only the last instruction leaves them; the others are followed by one that sets all flags.
@@ -93,7 +97,8 @@ export class Generator {
       if (!part) continue;
       // Memory by an address of its own, since who knows what is in registers by now.
       const { insn } = part;
-      if (insn.isMem && (insn.base !== BASE_RIP || insn.asize !== 64)) continue;
+      const absolute = insn.base === BASE_RIP || (insn.base < 0 && insn.index < 0);
+      if (insn.isMem && (!absolute || insn.asize !== this.#encoder.bits)) continue;
       if (insn.operands[0].kind === OPERAND_KIND.moffs || insn.operands[1].kind === OPERAND_KIND.moffs) continue;
       if (isUndefined(insn)) continue;
       parts.push(part);

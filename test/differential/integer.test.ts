@@ -1,5 +1,5 @@
 /**
- * The processor under the test as the oracle: every row of the integer tables that can run in 64-bit user mode runs in
+ * The processor under the test as the oracle: every row of the integer tables that can run in user mode runs in
  * random cases on silicon and on the software CPU, and both must end in the same state. README.md says how to run more.
  */
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -20,16 +20,19 @@ const SHOWN = 5;
 const silicon = Silicon.build();
 const missing = 'missing' in silicon ? silicon.missing : undefined;
 
-describe('64-bit integer instructions on silicon and in software', () => {
+afterAll(() => {
+  if (silicon instanceof Silicon) silicon.dispose();
+});
+
+describe.each([64, 32] as const)('%i-bit integer instructions on silicon and in software', bits => {
   if (!(silicon instanceof Silicon)) {
     test.skip(`skipped: ${missing}`, () => {});
     return;
   }
-  afterAll(() => silicon.dispose());
   const onSilicon = siliconFeatures();
   const has = (feature: Feature): boolean => onSilicon(feature) && hasFeature(feature);
-  const rows = integerRows(has);
-  const runner = new Runner(silicon, new Software(), rows, has, SEED);
+  const rows = integerRows(bits, has);
+  const runner = new Runner(silicon, new Software(), rows, bits, has, SEED);
 
   test(`the same state after ${CASES_PER_ROW} cases of each row`, () => {
     const found = runner.batch(CASES_PER_ROW);

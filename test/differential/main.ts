@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { hasFeature } from '../../packages/accelerator/src/x86/cpuid.ts';
 import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts';
+import type { Bits } from './case.ts';
 import { differences } from './compare.ts';
 import { integerRows } from './rows.ts';
 import { type Divergence, Runner } from './runner.ts';
@@ -10,12 +11,13 @@ import { shrink } from './shrink.ts';
 import { Silicon, siliconFeatures } from './silicon.ts';
 import { Software } from './software.ts';
 
-const USAGE = `usage: run.mjs [--seconds N] [--seed N] [--rows TEXT] [--shown N]   random cases; TEXT as in 'shl' or '0f ac'
+const USAGE = `usage: run.mjs [--bits 32|64] [--seconds N] [--seed N] [--rows TEXT] [--shown N]   random cases; TEXT as in 'shl' or '0f ac'
        run.mjs --case 'code=… rax=… …'                              one case, as a report has it`;
 /** Cases of each row between two looks at the clock. */
 const BATCH = 20;
 
 interface Options {
+  readonly bits: Bits;
   readonly seconds: number;
   readonly seed: number;
   readonly rows: string;
@@ -35,12 +37,12 @@ function one(text: string, silicon: Silicon): number {
   return found.length === 0 ? 0 : 1;
 }
 
-function many({ seconds, seed, rows: wanted, shown }: Options, silicon: Silicon): number {
+function many({ bits, seconds, seed, rows: wanted, shown }: Options, silicon: Silicon): number {
   const onSilicon = siliconFeatures();
   const has = (feature: Feature): boolean => onSilicon(feature) && hasFeature(feature);
   const isWanted = ({ opcode, mnemonic }: Row): boolean => wanted === '' || mnemonic === wanted || opcode === wanted;
-  const rows = integerRows(has).filter(isWanted);
-  const runner = new Runner(silicon, new Software(), rows, has, seed);
+  const rows = integerRows(bits, has).filter(isWanted);
+  const runner = new Runner(silicon, new Software(), rows, bits, has, seed);
   /** One of each kind: what differs, on which instruction. */
   const kinds = new Map<string, Divergence>();
   const end = Date.now() + seconds * 1000;
@@ -67,6 +69,7 @@ function many({ seconds, seed, rows: wanted, shown }: Options, silicon: Silicon)
 
 const { values } = parseArgs({
   options: {
+    bits: { type: 'string', default: '64' },
     seconds: { type: 'string', default: '10' },
     seed: { type: 'string', default: '1' },
     rows: { type: 'string', default: '' },
@@ -83,7 +86,14 @@ else if (!(silicon instanceof Silicon)) {
 } else {
   try {
     const { rows } = values;
-    const options = { seconds: Number(values.seconds), seed: Number(values.seed), rows, shown: Number(values.shown) };
+    const bits = values.bits === '32' ? 32 : 64;
+    const options: Options = {
+      bits,
+      seconds: Number(values.seconds),
+      seed: Number(values.seed),
+      rows,
+      shown: Number(values.shown),
+    };
     process.exitCode = values.case === undefined ? many(options, silicon) : one(values.case, silicon);
   } finally {
     silicon.dispose();

@@ -1,10 +1,11 @@
 import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts';
 import { ROWS } from '../../packages/accelerator/src/x86/isa/rows.ts';
 import { descriptionOf } from '../../packages/accelerator/src/x86/semantics/index.ts';
+import type { Bits } from './case.ts';
 
 /** Escapes that a user process may run, whose outcome depends on nothing but registers and memory. */
 const ESCAPES =
-  /^(enter|popf|crc32|adcx|adox|endbr64|endbr32|ud0|ud1|ud2|int3|clflush|clflushopt|clwb|[lms]fence|prefetch.*|sti|hlt|ins?|outs?)$/;
+  /^(enter|popf|crc32|adcx|adox|endbr64|endbr32|ud0|ud1|ud2|int3|clflush|clflushopt|clwb|[lms]fence|prefetch.*|sti|hlt|ins?|outs?|aa[amds]|da[as]|pusha|popa|bound|into|arpl)$/;
 /** Privileged, but not #GP at CPL 3 everywhere: AMD has no SYSEXIT in long mode, and #UD for MONITOR and MWAIT. */
 const ODD = /^(sysret|sysexit|monitor|mwait)$/;
 
@@ -15,11 +16,11 @@ export const alwaysFaults = ({ mnemonic, privilege }: Row): boolean => privilege
 const touchesSegments = ({ operands }: Row): boolean =>
   operands.some(({ addressing }) => addressing === 'S' || addressing === 'seg');
 
-/** The rows of integer instructions that can run in 64-bit user mode, or are refused there. */
-export function integerRows(has: (feature: Feature) => boolean): Row[] {
+/** The rows of integer instructions that can run in user mode, or are refused there. */
+export function integerRows(bits: Bits, has: (feature: Feature) => boolean): Row[] {
   return ROWS.filter(
     row =>
-      !row.i64 &&
+      !(bits === 64 ? row.i64 : row.o64) &&
       !row.unit &&
       (descriptionOf(row.mnemonic) !== undefined || ESCAPES.test(row.mnemonic) || row.privilege === 'cpl0') &&
       !ODD.test(row.mnemonic) &&

@@ -1,5 +1,5 @@
 import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts';
-import type { Outcome } from './case.ts';
+import type { Bits, Outcome } from './case.ts';
 import { type Difference, differences } from './compare.ts';
 import { type Generated, Generator } from './generate.ts';
 import { Random } from './random.ts';
@@ -31,13 +31,14 @@ export class Runner {
     silicon: Silicon,
     software: Software,
     rows: readonly Row[],
+    bits: Bits,
     has: (feature: Feature) => boolean,
     seed: number,
   ) {
     this.silicon = silicon;
     this.software = software;
     this.#random = new Random(seed);
-    this.#generator = new Generator(rows, has, this.#random);
+    this.#generator = new Generator(rows, bits, has, this.#random);
   }
 
   /** Runs `perRow` cases of every row. */

@@ -8,8 +8,8 @@ const { Decoder, DecoderOptions, Formatter, FormatterSyntax } = createRequire(
 )('iced-x86') as typeof import('iced-x86');
 
 /** The instructions of a case, one a line, with their addresses and bytes. */
-export function disassemble({ code, rip }: Case): string[] {
-  const decoder = new Decoder(64, code, DecoderOptions.None);
+export function disassemble({ code, rip, bits }: Case): string[] {
+  const decoder = new Decoder(bits, code, DecoderOptions.None);
   const formatter = new Formatter(FormatterSyntax.Intel);
   const lines: string[] = [];
   decoder.ip = BigInt(rip);
@@ -26,13 +26,14 @@ export function disassemble({ code, rip }: Case): string[] {
 }
 
 /** Text of a case that {@link parseCase} reads again. */
-export function formatCase({ code, rip, gpr, flags, window }: Case): string {
+export function formatCase({ code, rip, gpr, flags, bits, window }: Case): string {
   const registers = [...gpr].flatMap((value, n) => (value ? [`${REGISTERS[n]}=${value.toString(16)}`] : []));
   const bytes = Buffer.from(window)
     .toString('hex')
     .replace(/(00)+$/, '');
   const hex = Buffer.from(code).toString('hex');
   return [
+    `bits=${bits}`,
     `code=${hex}`,
     `rip=${rip.toString(16)}`,
     `flags=${flags.toString(16)}`,
@@ -54,6 +55,7 @@ export function parseCase(text: string): Case {
     pairs.delete(name);
     return value;
   };
+  const bits = take('bits') === '32' ? 32 : 64;
   const window = new Uint8Array(WINDOW.size);
   const code = Uint8Array.from(Buffer.from(take('code'), 'hex'));
   window.set(Buffer.from(take('window'), 'hex'));
@@ -61,7 +63,7 @@ export function parseCase(text: string): Case {
   const rip = Number.parseInt(take('rip') || '10000000', 16);
   const flags = Number.parseInt(take('flags') || '0', 16);
   for (const name of pairs.keys()) throw new Error(`a case has no '${name}'`);
-  return { code, rip, gpr, flags, window };
+  return { code, rip, gpr, flags, bits, window };
 }
 
 /** A divergence in full: the instructions, what went in, where the two differ, and the case to paste. */

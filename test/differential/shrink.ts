@@ -1,4 +1,4 @@
-import { Decoded } from '../../packages/accelerator/src/x86/decode/decoded.ts';
+import { DECODE, Decoded } from '../../packages/accelerator/src/x86/decode/decoded.ts';
 import { Decoder } from '../../packages/accelerator/src/x86/decode/decoder.ts';
 import type { Feature } from '../../packages/accelerator/src/x86/isa/row.ts';
 import { WINDOW } from './case.ts';
@@ -45,9 +45,10 @@ function withoutPart(c: Generated, without: number, decoder: Decoder): Generated
   const parts: Part[] = [];
   for (at = 0; at < code.length; ) {
     const insn = new Decoded(c.row);
-    decoder.decode(code, at, code.length, 64, insn);
-    parts.push({ bytes: code.slice(at, at + insn.length), insn });
-    at += insn.length;
+    const known = decoder.decode(code, at, code.length, c.bits, insn) === DECODE.ok;
+    const length = known ? insn.length : 1;
+    parts.push({ bytes: code.slice(at, at + length), insn });
+    at += length;
   }
   const last = parts.findLast(({ bytes }) => bytes[0] !== 0x90);
   return { ...c, code, parts, undefinedFlags: last ? undefinedFlags(last.insn) : 0 };

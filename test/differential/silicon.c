@@ -31,10 +31,13 @@ enum {
   CHANGES = 48,
   TIMEOUT = 255, /* a vector that does not exist */
   STATUS_AND_DF = 0xcd5,
+  USER32_CS = 0x23, /* Linux's selectors */
+  USER_CS = 0x33,
+  USER_DS = 0x2b,
 };
 
 struct input {
-  uint64_t gpr[16], rip, flags;
+  uint64_t gpr[16], rip, flags, bits; /* of the code segment: 32 or 64 */
   uint8_t code[BYTES], window[256];
 };
 struct output {
@@ -88,12 +91,15 @@ static void store(greg_t *registers, struct output *out, int timeout) {
 }
 
 static void load(greg_t *registers, const struct input *in) {
+  /* 32-bit code needs them, and the kernel leaves them as the last case did. */
+  __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(USER_DS));
   memset(code, 0xcc, CODE_SIZE);
   memcpy(code + (in->rip - CODE), in->code, BYTES);
   memset(data, 0, DATA_SIZE);
   memcpy(data + WINDOW, in->window, sizeof in->window);
   for (int i = 0; i < 16; i++) registers[REGISTER[i]] = in->gpr[i];
   registers[REG_RIP] = in->rip;
+  registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~0xffff) | (in->bits == 32 ? USER32_CS : USER_CS);
   registers[REG_EFL] = (in->flags & STATUS_AND_DF) | 0x202;
 }
 
@@ -102,7 +108,7 @@ static void handle(int signal, siginfo_t *info, void *context) {
   /* POPF may have set AC, which the kernel leaves to the handler; compiled code does not keep to alignment. */
   __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~0x40000ull);
   greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
-  int tick = signal == SIGALRM;
+  int tick = signal == SIGVTALRM;
   if (tick && (at < 0 || at != at_last_tick)) {
     at_last_tick = at;
     return;
@@ -147,9 +153,9 @@ int main(void) {
   sigaltstack(&stack, 0);
   struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   sigfillset(&action.sa_mask);
-  static const int SIGNALS[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM};
+  static const int SIGNALS[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGVTALRM};
   for (unsigned i = 0; i < sizeof SIGNALS / sizeof *SIGNALS; i++) sigaction(SIGNALS[i], &action, 0);
   struct itimerval tick = {{0, 20000}, {0, 20000}}; /* a case that outlives a tick hangs */
-  setitimer(ITIMER_REAL, &tick, 0);
+  setitimer(ITIMER_VIRTUAL, &tick, 0);
   __builtin_trap(); /* the handler takes it from here */
 }

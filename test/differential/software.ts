@@ -22,7 +22,7 @@ const AT = {
 /** Where the supervisor's 2 MiB are: in the half of the address space that a user process never sees. */
 const SUPERVISOR = 0xffff_ffff_8000_0000n;
 /** Selectors as Linux has them, since instructions read them. */
-const SELECTOR = { kernelCode: 0x10, tss: 0x40, userData: 0x2b, userCode: 0x33 } as const;
+const SELECTOR = { kernelCode: 0x10, tss: 0x40, userCode32: 0x23, userData: 0x2b, userCode: 0x33 } as const;
 const PAGE = { present: 1, writable: 2, user: 4, large: 0x80, noExecute: 1n << 63n } as const;
 const HLT = 0xf4;
 /** Exceptions that push an error code. */
@@ -35,6 +35,7 @@ export class Software {
   readonly #ram = this.#guest.bytes.subarray(ACCELERATOR_ARENA);
   readonly #view = new DataView(this.#guest.memory.buffer, ACCELERATOR_ARENA);
   readonly #start: CpuState;
+  readonly #start32: CpuState;
   /** Nanoseconds; goes on at every look, so that a case that hangs ends. */
   #now = 0;
 
@@ -55,6 +56,8 @@ export class Software {
     this.vcpu = new SoftVcpu(0, bus);
     this.#writeTables();
     this.#start = this.#state();
+    const cs = { selector: SELECTOR.userCode32, base: 0n, limit: 0xffff_ffff, rights: 0xc0fb };
+    this.#start32 = { ...this.#start, segments: { ...this.#start.segments, cs } };
   }
 
   #writeTables(): void {
@@ -94,7 +97,8 @@ export class Software {
 
   #state(): CpuState {
     const state = this.vcpu.save();
-    const data = { selector: 0, base: 0n, limit: 0, rights: 0x1_0000 };
+    const data = { selector: SELECTOR.userData, base: 0n, limit: 0xffff_ffff, rights: 0xc0f3 };
+    const none = { selector: 0, base: 0n, limit: 0, rights: 0x1_0000 };
     return {
       ...state,
       cr0: 0x8005_0033n, // PG AM WP NE ET MP PE
@@ -106,11 +110,11 @@ export class Software {
       segments: {
         ...state.segments,
         cs: { selector: SELECTOR.userCode, base: 0n, limit: 0xffff_ffff, rights: 0xa0fb },
-        ss: { selector: SELECTOR.userData, base: 0n, limit: 0xffff_ffff, rights: 0xc0f3 },
+        ss: data,
         ds: data,
         es: data,
-        fs: data,
-        gs: { ...data, base: BigInt(GS_BASE) },
+        fs: none,
+        gs: { ...none, base: BigInt(GS_BASE) },
         tr: { selector: SELECTOR.tss, base: SUPERVISOR + BigInt(AT.tss), limit: 0x67, rights: 0x8b },
       },
     };
@@ -124,7 +128,8 @@ export class Software {
     ram.fill(0, AT.data, AT.data + DATA.size);
     ram.set(c.window, AT.data + WINDOW.offset);
     const before = ram.slice(AT.data, AT.data + DATA.size);
-    vcpu.restore({ ...this.#start, gpr: c.gpr, rip: BigInt(c.rip), rflags: BigInt(c.flags | 0x202) });
+    const start = c.bits === 64 ? this.#start : this.#start32;
+    vcpu.restore({ ...start, gpr: c.gpr, rip: BigInt(c.rip), rflags: BigInt(c.flags | 0x202) });
     const exit = vcpu.run(3);
 
     // As words, since bigints are slow; only what differs becomes one.

@@ -13,7 +13,7 @@ import type { Random } from './random.ts';
 const MASK_64 = (1n << 64n) - 1n;
 const STRINGS = new Set(['movs', 'cmps', 'stos', 'lods', 'scas']);
 const LOOPS = new Set(['loop', 'loopz', 'loopnz']);
-const PUSHES = new Set(['push', 'pop', 'pushf', 'popf', 'call', 'ret', 'enter']);
+const PUSHES = new Set(['push', 'pop', 'pushf', 'popf', 'call', 'ret', 'enter', 'pusha', 'popa']);
 const DIVISIONS = new Set(['div', 'idiv']);
 
 /** Registers and memory that a case starts with, chosen so that its instructions do something of interest. */
@@ -49,7 +49,7 @@ export class Start {
   }
 
   /** A place for an access of some bytes: mostly in the window, some on its page boundary, some where it faults. */
-  #place(bytes: number, aligned: boolean): bigint {
+  #place(bytes: number, aligned: boolean, wild = true): bigint {
     const random = this.#random;
     const align = (at: number): bigint => BigInt(aligned ? at & -Math.max(8, bytes) : at);
     const boundary = DATA.address + 0x1000;
@@ -66,6 +66,7 @@ export class Start {
       case 5:
         return align(DATA.address - random.below(bytes + 1));
       case 6:
+        if (!wild) return align(WINDOW.address);
         return random.pick([0x8000_0000_0000n, 0xffff_7fff_ffff_ffffn, MASK_64, 0n, random.word64() >> 17n]);
       default:
         return align(WINDOW.address + random.below(WINDOW.size - bytes));
@@ -86,6 +87,8 @@ export class Start {
     const atomic = insn.lock || mnemonic === 'xchg' || mnemonic.startsWith('cmpxchg');
     if (mnemonic === 'leave' || mnemonic === 'enter') this.#pin(GPR.rbp, this.#place(8, false));
     if (PUSHES.has(mnemonic) && !random.oneIn(16)) this.#pin(GPR.rsp, this.#place(8, random.oneIn(2)));
+    // One that faults halfway has restored some registers already, which ones is the processor's affair.
+    if (mnemonic === 'popa') this.#pin(GPR.rsp, BigInt(WINDOW.address + random.below(WINDOW.size - 32)));
     if (mnemonic === 'popf') this.#dropFlags(Number(this.gpr[GPR.rsp]! & MASK_64) - WINDOW.address);
     if (STRINGS.has(mnemonic)) this.#pinString(insn);
     if (mnemonic === 'xlat') {
@@ -94,7 +97,9 @@ export class Start {
     }
     const size = Math.max(1, ...insn.operands.filter(o => o.kind === OPERAND_KIND.mem).map(o => o.size / 8));
     let address: bigint | undefined;
-    if (insn.isMem) address = this.#pinMemory(part, at, this.#place(size, atomic));
+    // The bit may lie in the other half than the operand: processors differ in which of the two must be canonical.
+    const wild = !BIT_TESTS.has(mnemonic);
+    if (insn.isMem) address = this.#pinMemory(part, at, this.#place(size, atomic, wild));
 
     const count = insn.operands[insn.count > 0 ? insn.count - 1 : 0]!;
     if (/^(sh|sa|ro|rc)/.test(mnemonic) && count.kind === OPERAND_KIND.gpr && !this.#isPinned(GPR.rcx))
@@ -173,11 +178,11 @@ export class Start {
       let value = this.#place(8, false) - segment;
       for (let n = bytes.length - insn.asize / 8; n < bytes.length; n++, value >>= 8n) bytes[n] = Number(value & 0xffn);
       this.#encoder.redecode(part);
-    } else if (insn.isMem && insn.base === BASE_RIP) {
+    } else if (insn.isMem && (insn.base === BASE_RIP || (insn.base < 0 && insn.index < 0))) {
       const address = this.#addressOf(insn, at);
       if (address >= DATA.address - 64 && address < DATA.address + DATA.size) return;
       const to = BigInt(WINDOW.address + 8 * this.#random.below(30)) - segment;
-      this.#encoder.patchDisplacement(part, to - BigInt(at + insn.length));
+      this.#encoder.patchDisplacement(part, insn.base === BASE_RIP ? to - BigInt(at + insn.length) : to);
     }
   }
 
@@ -259,7 +264,9 @@ export class Start {
       const short = insn.row.operands[0]!.type === 'bs';
       const distance = to - at - bytes.length;
       const view = new DataView(bytes.buffer);
+      // With a 66 prefix IP loses its upper half: such a branch ends in a page fault.
       if (short) view.setInt8(bytes.length - 1, distance);
+      else if (insn.opsize === 16) view.setInt16(bytes.length - 2, distance, true);
       else view.setInt32(bytes.length - 4, distance, true);
       this.#encoder.redecode(main);
     } else if (!random.oneIn(8)) {
