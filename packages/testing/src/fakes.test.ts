@@ -4,6 +4,7 @@ import { FakeAccelerator } from './fake-accelerator.ts';
 import { FakeChardev } from './fake-chardev.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeHost } from './fake-host.ts';
+import { FakeKeyboard } from './fake-keyboard.ts';
 import { Random } from './random.ts';
 
 describe('FakeClock', () => {
@@ -68,6 +69,16 @@ describe('FakeHost', () => {
     host.advance(2.5e9);
     expect(new Date(host.wallClock()).toISOString()).toBe('2000-01-01T00:00:02.500Z');
   });
+});
+
+test('FakeKeyboard: keys go down and up in order, to whoever listens', () => {
+  const keyboard = new FakeKeyboard();
+  const seen: string[] = [];
+  keyboard.press('KeyA');
+  keyboard.attach({ key: (code, down) => seen.push(`${code} ${down ? 'down' : 'up'}`) });
+  keyboard.press('ShiftLeft', 'KeyB');
+  keyboard.release('KeyB', 'ShiftLeft');
+  expect(seen).toEqual(['ShiftLeft down', 'KeyB down', 'KeyB up', 'ShiftLeft up']);
 });
 
 describe('FakeChardev', () => {

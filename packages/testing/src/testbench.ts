@@ -16,6 +16,7 @@ import {
   GuestMemory,
   Host,
   InPin,
+  KeyboardInput,
   MachineBus,
   OutPin,
   type Pin,
@@ -28,6 +29,7 @@ import {
 import { FakeChardev } from './fake-chardev.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeHost } from './fake-host.ts';
+import { FakeKeyboard } from './fake-keyboard.ts';
 
 /** What a device on the bench is given. */
 export interface TestbenchOptions<S extends DeviceSpec> {
@@ -86,6 +88,7 @@ export function testbench<S extends DeviceSpec>(type: DeviceType<S>, options: Te
     [Chardev, () => new FakeChardev()],
     [Clock, () => clock],
     [Host, () => host],
+    [KeyboardInput, () => new FakeKeyboard()],
     [
       PowerControl,
       () => ({ exit: (status: number) => exits.push(status) }) satisfies { exit(status: number): unknown },

@@ -1,36 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
-import type { KeyboardInput, KeyboardSink } from '@mainboard/core';
-import { deviceContract, testbench } from '@mainboard/testing';
+import { deviceContract, type FakeKeyboard, testbench } from '@mainboard/testing';
 import { i8042 } from './i8042.ts';
-
-/** A keyboard under a test's fingers. */
-class FakeKeyboard implements KeyboardInput {
-  sink: KeyboardSink | undefined;
-
-  attach(sink: KeyboardSink): void {
-    this.sink = sink;
-  }
-
-  press(...codes: readonly string[]): void {
-    for (const code of codes) this.sink?.key(code, true);
-  }
-
-  release(...codes: readonly string[]): void {
-    for (const code of codes) this.sink?.key(code, false);
-  }
-}
 
 const [OBF, SYS, CMD, INH, AUX_OBF, TIMEOUT] = [0x01, 0x04, 0x08, 0x10, 0x20, 0x40] as const;
 const FRAME = 880_000;
 const MS = 1_000_000;
 
 function controller() {
-  const keyboard = new FakeKeyboard();
-  const bench = testbench(i8042, { backends: { keyboard } });
+  const bench = testbench(i8042);
   const { data, command } = bench.handle;
   const port = {
     ...bench,
-    keyboard,
+    keyboard: bench.backends.keyboard as FakeKeyboard,
     status: () => command.read(0, 1),
     data: () => data.read(0, 1),
     write: (value: number) => data.write(0, 1, value),
@@ -72,10 +53,11 @@ describe('contract', () => {
   test.each(
     deviceContract(i8042, {
       '': {
-        options: () => ({ backends: { keyboard: new FakeKeyboard() } }),
         stimulate({ backends }, random) {
-          const { sink } = backends.keyboard as FakeKeyboard;
-          sink?.key(random.pick(['KeyA', 'ArrowUp', 'PrintScreen', 'Pause', 'NoSuchKey']), random.below(2) === 0);
+          const keyboard = backends.keyboard as FakeKeyboard;
+          const key = random.pick(['KeyA', 'ArrowUp', 'PrintScreen', 'Pause', 'NoSuchKey']);
+          if (random.below(2) === 0) keyboard.press(key);
+          else keyboard.release(key);
         },
         steps: [0, 1_000, FRAME, 20 * MS, 600 * MS],
       },
