@@ -12,12 +12,10 @@ const finished: Ending = { reason: 'exit', status: 33 };
 /** Runs a guest to its end, or for so many virtual nanoseconds. @returns how it ended, or its state then. */
 async function outcome(guest: Booted, patience = Number.POSITIVE_INFINITY): Promise<Ending | string> {
   const { machine } = guest;
-  const errors: unknown[] = [];
-  machine.on('error', error => errors.push(error.message));
   machine.start();
   await machine.until('exit', patience).catch(() => {});
   // Nobody but the guest is to blame, and no error that it makes may be an internal one.
-  expect(errors.filter(error => /internal error/.test(String(error)))).toEqual([]);
+  expect(guest.errors.filter(error => /internal error/.test(error))).toEqual([]);
   return machine.ending ?? machine.state;
 }
 

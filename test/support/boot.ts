@@ -7,31 +7,39 @@ import type { Way } from './ways.ts';
 
 const MEMORY = 16 << 20;
 
+export interface BootSettings extends MachineSettings {
+  /** Node's unless told otherwise. */
+  readonly host?: Host;
+}
+
 /** A machine of the registry with a ROM, its serial port and debug console in the test's hands. */
 export class Booted {
   readonly machine: Machine;
   readonly serial: FakeChardev = new FakeChardev();
   readonly debug: FakeChardev = new FakeChardev();
+  /** What went wrong with the machine itself. */
+  readonly errors: string[] = [];
   /** How the machine ends, whichever way. */
   readonly ended: Promise<Ending>;
 
-  constructor(name: string, way: Way, firmware: Uint8Array, settings: MachineSettings = { onReset: 'stop' }) {
+  constructor(name: string, way: Way, firmware: Uint8Array, settings: BootSettings = {}) {
+    const { host = new NodeHost(), onReset = 'stop' } = settings;
     const { definition, module } = machines[name]!;
     const container = new Container();
     container.load(module, unplugged, way.module);
-    container.bind<Host>(Host).toConstantValue(new NodeHost());
+    container.bind<Host>(Host).toConstantValue(host);
     container.bind<Chardev>(Chardev).toConstantValue(this.serial).whenNamed('com1');
     container.bind<Chardev>(Chardev).toConstantValue(this.debug).whenNamed('debugcon');
     this.machine = buildMachine(
       definition,
       { memory: MEMORY, firmware: { name: 'guest', bytes: firmware } },
       container,
-      settings,
+      { onReset },
     );
     this.ended = new Promise(resolve => {
       this.machine.on('exit', resolve);
     });
-    this.machine.on('error', () => {}); // comes with its ending
+    this.machine.on('error', error => this.errors.push(error.message));
   }
 
   /** Runs until the serial port has shown a text. @returns all up to its end, and forgets it. */
