@@ -1,20 +1,14 @@
 import { type Cpu, MODE } from './cpu.ts';
 import { MAX_LENGTH } from './decode/decoder.ts';
-import type { Escape } from './escapes/escape.ts';
 import { VECTOR } from './fault.ts';
 import { SPECIAL } from './interpreter/generate.ts';
-import { RECORD, STOP } from './interpreter/record.ts';
-import { Predecoder } from './predecoder.ts';
+import { LINK, RECORD, STOP } from './interpreter/record.ts';
+import { CS_BASE, FIRST, MAX_BLOCK, MAX_RECORDS, Predecoder, SCRATCH } from './predecoder.ts';
 import { SEGREG } from './registers.ts';
-import { JUMP_CACHE, RECORDS, SEGMENT, STATE } from './state.ts';
+import { JUMP_CACHE, RECORDS, STATE } from './state.ts';
 
-/** Instructions in one block at most; bounds how long an interrupt waits for the end of a block. */
-const MAX_BLOCK = 64;
-/** Records that a block can take: two an instruction, one to go on with. */
-const MAX_RECORDS = 2 * MAX_BLOCK + 2;
-/** Where blocks that are not kept are put: single steps, code in device memory. */
-const SCRATCH = RECORDS.base;
-const FIRST = SCRATCH + MAX_RECORDS * RECORD.size;
+/** Blocks at most, kept ones and dropped ones: what they cost the host's heap does not hang on the guest. */
+const MAX_BLOCKS = 2 ** 19;
 
 /** What the MMU asks of the code cache. Offsets are places in the guest memory. */
 export interface CodePages {
@@ -46,6 +40,10 @@ export class CodeCache implements CodePages {
   readonly #pages = new Map<number, CodePage>();
   readonly #blocks = new Map<number, Block>();
   #next: number = FIRST;
+  /** Blocks since {@link clear}, dropped ones included. */
+  #made = 0;
+  /** Calls of {@link clear}. */
+  #clears = 0;
 
   constructor(cpu: Cpu) {
     this.#cpu = cpu;
@@ -76,24 +74,32 @@ export class CodeCache implements CodePages {
       }
   }
 
-  /** Forgets the code of a page. Whoever still runs it finds stale records and looks again. */
+  /**
+   * Forgets the code of a page. Whoever still runs it finds stale records and looks again. Links into the page die
+   * with it: they come from the page itself.
+   */
   #drop(number: number, page: CodePage): void {
-    const { u32 } = this.#cpu.r;
-    for (const { key, records, end } of page.blocks) {
-      for (let at = records; at < end; at += RECORD.size) u32[(at + RECORD.handler) >> 2] = SPECIAL.stale;
-      this.#blocks.delete(key);
-    }
+    for (const block of page.blocks) this.#invalidate(block);
     this.#pages.delete(number);
     this.#hasCode[number] = 0;
   }
 
-  /** Forgets everything: the records are used up, or the machine was reset. Nothing may run meanwhile. */
+  #invalidate({ key, records, end }: Block): void {
+    const { u32 } = this.#cpu.r;
+    for (let at = records; at < end; at += RECORD.size) u32[(at + RECORD.handler) >> 2] = SPECIAL.stale;
+    // An instruction on two pages may have been dropped before, and decoded anew.
+    if (this.#blocks.get(key)?.records === records) this.#blocks.delete(key);
+  }
+
+  /** Forgets everything: there is no room for more, or the machine was reset. Nothing may run meanwhile. */
   clear(): void {
     this.#pages.clear();
     this.#blocks.clear();
     this.#hasCode.fill(0);
     this.predecoder.clear();
     this.#next = FIRST;
+    this.#made = 0;
+    this.#clears++;
     this.clearJumpCache();
     this.#cpu.flushTlb();
   }
@@ -113,6 +119,7 @@ export class CodeCache implements CodePages {
   lookup(): number {
     const cpu = this.#cpu;
     const { r } = cpu;
+    if (!cpu.bits64) r.i32[STATE.rip / 4 + 1] = 0; // records do not wrap what they do not branch to
     const ripLow = r.i32[STATE.rip / 4]!;
     const ripHigh = r.i32[STATE.rip / 4 + 1]!;
     const records = this.#find(ripLow, ripHigh, MAX_BLOCK);
@@ -127,6 +134,21 @@ export class CodeCache implements CodePages {
     return records;
   }
 
+  /**
+   * {@link lookup} for a record that leads to RIP, whose link it fills in.
+   * @param slot offset of the link
+   */
+  link(slot: number): number {
+    const { u32 } = this.#cpu.r;
+    const clears = this.#clears;
+    const records = this.lookup();
+    if (records === 0 || clears !== this.#clears) return records; // the record is gone, or somebody else's
+    // What is not kept, or may be dropped while its page stays, is found by the jump cache.
+    const lasting = records >= FIRST && u32[(records + RECORD.handler) >> 2] !== SPECIAL.straddle;
+    u32[slot >> 2] = lasting ? records : LINK.dynamic;
+    return records;
+  }
+
   /** A block of the single instruction at RIP, good for one run; 0 when the fetch faults. */
   single(): number {
     const { i32 } = this.#cpu.r;
@@ -136,39 +158,43 @@ export class CodeCache implements CodePages {
   #find(ripLow: number, ripHigh: number, limit: number): number {
     const cpu = this.#cpu;
     const { r, mode } = cpu;
-    const user = cpu.cpl === 3;
     const long = (mode & MODE.code) === 2;
-    const low = long ? ripLow : (ripLow + r.u32[(STATE.segments + SEGMENT.size + SEGMENT.base) >> 2]!) | 0;
+    const low = long ? ripLow : (ripLow + r.u32[CS_BASE / 4]!) | 0;
     const high = long ? ripHigh : 0;
+    const within = low & 0xfff;
     let inSegment = 4096;
     if (!(mode & MODE.wholeCode)) {
       inSegment = r.limit(SEGREG.cs) - (ripLow >>> 0) + 1;
-      if (inSegment <= 0) {
-        cpu.fault.vector = VECTOR.gp;
-        cpu.fault.error = 0;
-        return 0;
-      }
+      if (inSegment <= 0) return this.#beyondSegment();
     }
-    const page = cpu.mmu.fetch(low, high, user);
+    const page = cpu.mmu.fetch(low, high, cpu.cpl === 3);
     if (page === -1) return 0;
-    if (page === -2 || inSegment < MAX_LENGTH) return this.#gather(low, high, inSegment, page);
-    const at = page + (low & 0xfff);
+    // Blocks do not know the limit of CS: where it lies in this page, instructions come one at a time.
+    if (page === -2 || inSegment < 4096 - within) return this.#gather(low, high, inSegment, page);
+    const at = page + within;
+    if (limit === 1) {
+      const end = this.predecoder.block(SCRATCH, at, page + 4096, within, 1, false);
+      return end < 0 ? this.#gather(low, high, inSegment, page) : SCRATCH;
+    }
     const key = at * MODE.count + mode;
-    if (limit > 1) {
-      const known = this.#blocks.get(key);
-      if (known) return known.records;
-      if (this.#next + MAX_RECORDS * RECORD.size > RECORDS.end) this.clear();
-    }
-    const records = limit > 1 ? this.#next : SCRATCH;
-    const end = this.predecoder.block(records, at, page + 4096, low & 0xfff, limit, limit > 1);
-    if (end < 0) return limit > 1 ? this.#straddling(low, high, page, key) : this.#gather(low, high, inSegment, page);
-    if (limit > 1) {
-      this.#next = end;
-      const block = { key, records, end };
-      this.#blocks.set(key, block);
-      this.#claim(page, at, this.predecoder.decodedBytes, block);
-    }
+    const known = this.#blocks.get(key);
+    if (known) return known.records;
+    const full = this.#next + MAX_RECORDS * RECORD.size > RECORDS.end || this.#made === MAX_BLOCKS;
+    if (full || this.predecoder.full) this.clear();
+    const records = this.#next;
+    const end = this.predecoder.block(records, at, page + 4096, within, limit, true);
+    if (end < 0)
+      return inSegment < MAX_LENGTH ? this.#gather(low, high, inSegment, page) : this.#straddling(low, high, page, key);
+    this.#claim(page, at, this.predecoder.decodedBytes, this.#keep(key, records, end));
     return records;
+  }
+
+  #keep(key: number, records: number, end: number): Block {
+    const block = { key, records, end };
+    this.#blocks.set(key, block);
+    this.#next = end;
+    this.#made++;
+    return block;
   }
 
   /** Notes that a block depends on some bytes of a page, and makes writes to the page come by. */
@@ -185,44 +211,68 @@ export class CodeCache implements CodePages {
     code.blocks.push(block);
   }
 
+  /** The code segment ends before the instruction does. */
+  #beyondSegment(): number {
+    const { fault } = this.#cpu;
+    fault.vector = VECTOR.gp;
+    fault.error = 0;
+    return 0;
+  }
+
   // ---------------------------------------------------------------- instructions on two pages
 
+  /** High half of the address that comes after the one before `low`. */
+  #carry(low: number, high: number): number {
+    return low === 0 && this.#cpu.bits64 ? (high + 1) | 0 : high;
+  }
+
   /**
-   * A block of one instruction whose bytes go on in the next page. Kept under its first byte, but entered through a
-   * check that the next page is still the one it was decoded from.
+   * A block of one instruction whose bytes go on in the next page. Kept under its first byte; its first record makes
+   * sure that the next page is still the one it was decoded from, wherever the two are mapped.
    */
   #straddling(low: number, high: number, page: number, key: number): number {
     const cpu = this.#cpu;
+    const { predecoder } = this;
     const nextLow = ((low & ~0xfff) + 4096) | 0;
-    const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
-    const next = cpu.mmu.fetch(nextLow, nextHigh, cpu.cpl === 3);
+    const next = cpu.mmu.fetch(nextLow, this.#carry(nextLow, high), cpu.cpl === 3);
     if (next === -1) return 0;
     if (next === -2) return this.#gather(low, high, 4096, page);
+    const at = page + (low & 0xfff);
     const first = 4096 - (low & 0xfff);
     const { u8 } = cpu.r;
-    for (let i = 0; i < MAX_LENGTH; i++)
-      this.predecoder.bytes[i] = i < first ? u8[page + (low & 0xfff) + i]! : u8[next + i - first]!;
+    for (let i = 0; i < MAX_LENGTH; i++) predecoder.bytes[i] = i < first ? u8[at + i]! : u8[next + i - first]!;
     const records = this.#next;
-    const check: Escape = () => {
-      if (cpu.mmu.fetch(nextLow, nextHigh, cpu.cpl === 3) === next) return;
-      const code = this.#pages.get(page >>> 12);
-      if (code) this.#drop(page >>> 12, code);
-      return STOP.restart;
-    };
-    this.predecoder.straddle(records, check);
-    const end = this.predecoder.block(records + RECORD.size, -1, MAX_LENGTH, low & 0xfff, 1, true);
-    this.#next = end;
-    const block = { key, records, end };
-    this.#blocks.set(key, block);
-    this.#claim(page, page + (low & 0xfff), first, block);
-    this.#claim(next, next, Math.max(1, this.predecoder.decodedBytes - first), block);
+    predecoder.straddle(records, at, next);
+    const end = predecoder.block(records + RECORD.size, -1, MAX_LENGTH, low & 0xfff, 1, true);
+    const block = this.#keep(key, records, end);
+    this.#claim(page, at, first, block);
+    this.#claim(next, next, Math.max(1, predecoder.decodedBytes - first), block);
     return records;
+  }
+
+  /**
+   * The slow half of a `straddle` record: the interpreter's TLB does not say that the next page is the one it was.
+   * @returns a STOP
+   */
+  straddles(record: number): number {
+    const cpu = this.#cpu;
+    const { i32, u32 } = cpu.r;
+    const start = (i32[STATE.blockRip / 4]! + (cpu.bits64 ? 0 : i32[CS_BASE / 4]!)) | 0;
+    const nextLow = ((start & ~0xfff) + 4096) | 0;
+    const high = cpu.bits64 ? i32[STATE.blockRip / 4 + 1]! : 0;
+    const next = cpu.mmu.fetch(nextLow, this.#carry(nextLow, high), cpu.cpl === 3);
+    if (next === -1) return STOP.fault;
+    if (next === u32[(record + RECORD.nextPage) >> 2]!) return STOP.next;
+    const block = this.#blocks.get(u32[(record + RECORD.physical) >> 2]! * MODE.count + cpu.mode);
+    if (block?.records === record) this.#invalidate(block);
+    return STOP.restart;
   }
 
   /** A block of one instruction, read byte by byte from wherever it lies, not kept. */
   #gather(low: number, high: number, inSegment: number, firstPage: number): number {
     const cpu = this.#cpu;
     const { mmu, r } = cpu;
+    const { predecoder } = this;
     let page = firstPage;
     let physical = mmu.lastPage;
     let count = 0;
@@ -230,18 +280,13 @@ export class CodeCache implements CodePages {
       const at = (low + count) | 0;
       if (count > 0 && (at & 0xfff) === 0) {
         // A fault on the second page counts only if the instruction reaches that far.
-        if (this.predecoder.complete(count)) break;
-        page = mmu.fetch(at, at === 0 ? (high + 1) | 0 : high, cpu.cpl === 3);
+        if (predecoder.complete(count)) break;
+        page = mmu.fetch(at, this.#carry(at, high), cpu.cpl === 3);
         if (page === -1) return 0;
         physical = mmu.lastPage;
       }
-      this.predecoder.bytes[count] = page === -2 ? mmu.fetchByte(physical, at & 0xfff) : r.u8[page + (at & 0xfff)]!;
+      predecoder.bytes[count] = page === -2 ? mmu.fetchByte(physical, at & 0xfff) : r.u8[page + (at & 0xfff)]!;
     }
-    if (this.predecoder.block(SCRATCH, -1, count, low & 0xfff, 1, false) < 0) {
-      cpu.fault.vector = VECTOR.gp; // the code segment ends before the instruction does
-      cpu.fault.error = 0;
-      return 0;
-    }
-    return SCRATCH;
+    return predecoder.block(SCRATCH, -1, count, low & 0xfff, 1, false) < 0 ? this.#beyondSegment() : SCRATCH;
   }
 }

@@ -1,6 +1,6 @@
 import { type Cpu, MODE } from './cpu.ts';
 import { hasFeature } from './cpuid.ts';
-import { BASE_RIP, DECODE, Decoded, OPERAND_KIND, SEG } from './decode/decoded.ts';
+import { BASE_RIP, DECODE, Decoded, type DecodeResult, OPERAND_KIND, SEG } from './decode/decoded.ts';
 import { Decoder, MAX_LENGTH } from './decode/decoder.ts';
 import type { Escape } from './escapes/escape.ts';
 import { ESCAPES } from './escapes/index.ts';
@@ -10,13 +10,27 @@ import type { HandlerTable } from './interpreter/handler-table.ts';
 import { ADDRESSING, type Addressing, LINK, RECORD } from './interpreter/record.ts';
 import { isRegister } from './interpreter/record-ops.ts';
 import { ROWS } from './isa/rows.ts';
-import { SEGMENT, STATE } from './state.ts';
+import { SEGREG } from './registers.ts';
+import { RECORDS, SEGMENT, STATE } from './state.ts';
 
 /** Instruction that the interpreter hands to TypeScript, by index in the record. */
 interface Escaping {
-  readonly run: Escape;
-  readonly insn: Decoded;
+  run: Escape;
+  insn: Decoded;
 }
+
+/** Instructions in one block at most; bounds how long an interrupt waits for the end of a block. */
+export const MAX_BLOCK = 64;
+/** Records that a block can take: two an instruction, one to go on with. */
+export const MAX_RECORDS = 2 * MAX_BLOCK + 2;
+/** Instructions handed to TypeScript that are kept at most: they cost the host's heap more than records do. */
+const MAX_ESCAPES = 2 ** 17;
+/** Where blocks that are not kept are put: single steps, code in device memory. */
+export const SCRATCH: number = RECORDS.base;
+/** The first of those that are kept. */
+export const FIRST: number = SCRATCH + MAX_RECORDS * RECORD.size;
+/** Offset of the base of CS. */
+export const CS_BASE: number = STATE.segments + SEGREG.cs * SEGMENT.size + SEGMENT.base;
 
 const raiseUndefined: Escape = cpu => cpu.raise(VECTOR.ud);
 const raiseTooLong: Escape = cpu => cpu.gp();
@@ -27,6 +41,8 @@ export class Predecoder {
   readonly #cpu: Cpu;
   readonly #decoder = new Decoder(hasFeature);
   readonly #insn = new Decoded(ROWS[0]!);
+  readonly #redecoded = new Decoded(ROWS[0]!);
+  readonly #again: Escaping = { run: raiseUndefined, insn: this.#redecoded };
   #handlers!: HandlerTable;
   /** Instructions that records hand to TypeScript; the first place is for blocks that are not kept. */
   readonly #escapes: Escaping[] = [{ run: raiseUndefined, insn: NOTHING }];
@@ -48,30 +64,51 @@ export class Predecoder {
     this.#escapes.length = 1;
   }
 
+  /** Of the instruction that was decoded last. */
+  get mnemonic(): string {
+    return this.#insn.row.mnemonic;
+  }
+
+  /** There is no room for another block's escapes. */
+  get full(): boolean {
+    return this.#escapes.length > MAX_ESCAPES - MAX_BLOCK;
+  }
+
   /** Whether the first `count` of {@link bytes} are a whole instruction (or none at all). */
   complete(count: number): boolean {
     return this.#decoder.decode(this.bytes, 0, count, this.#cpu.codeBits, this.#insn) !== DECODE.needMore;
   }
 
-  /** Instruction at an address of the running block, for an escape in the middle of a described instruction. */
-  again(start: number, insn: Decoded): Escape {
-    const { r, mmu, cpl } = this.#cpu;
-    const long = (this.#cpu.mode & MODE.code) === 2;
-    const low =
-      (r.i32[STATE.blockRip / 4]! + start + (long ? 0 : r.i32[(STATE.segments + SEGMENT.size + SEGMENT.base) >> 2]!)) |
-      0;
-    const high = long ? r.i32[STATE.blockRip / 4 + 1]! + (low >>> 0 < r.u32[STATE.blockRip / 4]! ? 1 : 0) : 0;
-    for (let i = 0, page = -1; i < MAX_LENGTH; i++) {
-      const at = (low + i) | 0;
-      if (page === -1 || (at & 0xfff) === 0) {
-        if (i > 0 && this.complete(i)) break;
-        page = mmu.fetch(at, at < low && at >= 0 ? high + 1 : high, cpl === 3);
-        if (page < 0) break; // it was fetched a moment ago
+  /**
+   * The instruction at RIP, for an escape in the middle of a described instruction: that of `record`.
+   * @returns undefined when something else is mapped there by now, which the guest did not say by INVLPG
+   */
+  again(record: number): Escaping | undefined {
+    const { r, mmu, cpl, bits64, codeBits } = this.#cpu;
+    const escaping = this.#again;
+    let result: DecodeResult = DECODE.ok;
+    if (record < FIRST)
+      escaping.insn = this.#insn; // what is not kept was decoded last
+    else {
+      const low = bits64 ? r.i32[STATE.rip / 4]! : (r.i32[STATE.rip / 4]! + r.i32[CS_BASE / 4]!) | 0;
+      const high = bits64 ? r.i32[STATE.rip / 4 + 1]! : 0;
+      for (let i = 0, page = -1; i < MAX_LENGTH; i++) {
+        const at = (low + i) | 0;
+        if (i === 0 || (at & 0xfff) === 0) {
+          if (i > 0 && this.complete(i)) break;
+          page = mmu.fetch(at, at === 0 && i > 0 && bits64 ? high + 1 : high, cpl === 3);
+          if (page < 0) return undefined;
+        }
+        this.bytes[i] = r.u8[page + (at & 0xfff)]!;
       }
-      this.bytes[i] = r.u8[page + (at & 0xfff)]!;
+      escaping.insn = this.#redecoded;
+      result = this.#decoder.decode(this.bytes, 0, MAX_LENGTH, codeBits, escaping.insn);
     }
-    this.#decoder.decode(this.bytes, 0, MAX_LENGTH, this.#cpu.codeBits, insn);
-    return ESCAPES[insn.row.mnemonic]!;
+    const { insn } = escaping;
+    const run = ESCAPES[insn.row.mnemonic];
+    if (result !== DECODE.ok || !run || insn.length !== r.u8[record + RECORD.length]) return undefined;
+    escaping.run = run;
+    return escaping;
   }
 
   /** The instruction that an escape record stands for. */
@@ -91,7 +128,7 @@ export class Predecoder {
     const cpu = this.#cpu;
     const insn = this.#insn;
     const source = at < 0 ? this.bytes : cpu.r.u8;
-    const first = at < 0 ? 0 : at;
+    const first = Math.max(at, 0);
     const bits = cpu.codeBits;
     let next = records;
     let distance = 0;
@@ -107,9 +144,9 @@ export class Predecoder {
         this.#record(next, SPECIAL.escape, distance, count);
         this.#setEscape(next, result === DECODE.undefined ? raiseUndefined : raiseTooLong, NOTHING, kept);
         next += RECORD.size;
-        distance += 1;
-        ended = true;
-        break;
+        // What it is undefined for is in its later bytes, too.
+        this.decodedBytes = Math.min(distance + MAX_LENGTH, limit - first);
+        return next;
       }
       next = this.#emit(next, insn, distance, count, pageOffset, kept);
       distance += insn.length;
@@ -135,11 +172,17 @@ export class Predecoder {
 
   /**
    * The record in front of an instruction on two pages.
-   * @param check that it is still the instruction it was decoded from
+   * @param physical offset in the memory of its first byte
+   * @param nextPage offset in the memory of the page where it goes on
    */
-  straddle(at: number, check: Escape): void {
+  straddle(at: number, physical: number, nextPage: number): void {
+    const { bits64, r } = this.#cpu;
     this.#record(at, SPECIAL.straddle, 0, 0);
-    this.#setEscape(at, check, NOTHING, true);
+    r.u32[(at + RECORD.physical) >> 2] = physical;
+    r.u32[(at + RECORD.nextPage) >> 2] = nextPage;
+    r.u16[(at + RECORD.base) >> 1] = bits64 ? STATE.zero : CS_BASE;
+    r.i32[(at + RECORD.imm) >> 2] = -1;
+    r.i32[(at + RECORD.imm + 4) >> 2] = bits64 ? -1 : 0;
   }
 
   #record(at: number, handler: number, start: number, count: number): void {

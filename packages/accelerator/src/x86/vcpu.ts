@@ -1,22 +1,34 @@
 import { type CpuBus, type CpuState, type Exit, SEGMENTS, type SegmentState, type Vcpu } from '@mainboard/core';
 import { Cpu } from './cpu.ts';
-import { Decoded } from './decode/decoded.ts';
-import type { Escape } from './escapes/escape.ts';
 import { VECTOR } from './fault.ts';
 import { SPECIAL } from './interpreter/generate.ts';
 import { loadInterpreter } from './interpreter/load.ts';
 import { RECORD, STOP } from './interpreter/record.ts';
 import { deliver } from './interrupts.ts';
-import { ROWS } from './isa/rows.ts';
 import { MSR } from './msr.ts';
 import { RIGHTS, SEGREG } from './registers.ts';
 import { FLAG, GPR, SEGMENT, STATE } from './state.ts';
 import { FXSAVE_LAYOUT, readFxsave, writeFxsave } from './x87/fxsave.ts';
 
-/** Instructions between two looks at the clock. */
-const CHUNK = 100_000;
-/** What an instruction that went to a device counts, in instructions: it takes about so much longer. */
-const ESCAPE_COST = 50;
+/** Instructions between two looks at the clock, give or take what is in {@link COST}. */
+const CHUNK = 50_000;
+/** What takes longer than an instruction in records, in such instructions, rather too high than too low. */
+const COST = {
+  /** An instruction in TypeScript. */
+  escape: 100,
+  /** A turn of the run loop, an exception or interrupt included. */
+  turn: 100,
+  /** A block that the interpreter did not find by itself, decoded or not. */
+  lookup: 100,
+  /** An access that the TLB did not know. */
+  miss: 10,
+  /** An access that a device answered. */
+  window: 50,
+} as const;
+
+/** Instructions after which a trap comes only if TF is still set: they cleared it (SDM vol. 3 §17.3.1.4). */
+const CLEARS_TF: ReadonlySet<string> = new Set(['int', 'int1', 'int3', 'into', 'syscall']);
+const DR6_BS = 0x4000;
 
 const SLICE: Exit = { kind: 'slice' };
 const HALT: Exit = { kind: 'halt' };
@@ -28,7 +40,6 @@ export class SoftVcpu implements Vcpu {
   readonly cpu: Cpu;
   readonly #bus: CpuBus;
   readonly #run: (record: number) => number;
-  readonly #redecoded = new Decoded(ROWS[0]!);
   #intr = false;
   #nmiLevel = false;
   #nmi = false;
@@ -37,6 +48,10 @@ export class SoftVcpu implements Vcpu {
   #running = false;
   /** What {@link #interrupt} took from the budget to end the run. */
   #withheld = 0;
+  /** What {@link #charge} took from the budget. */
+  #charged = 0;
+  /** What the last run of records took in all. */
+  #spent = 0;
   /** Instructions since the last reset. */
   #instructions = 0;
 
@@ -46,7 +61,11 @@ export class SoftVcpu implements Vcpu {
     this.cpu = new Cpu(bus);
     const { cpu } = this;
     const { instance, handlers } = loadInterpreter(bus.guest.memory, {
-      translate: (low: number, high: number, info: number) => cpu.mmu.translate(low, high, info, cpu.cpl === 3),
+      translate: (low: number, high: number, info: number) => {
+        const at = cpu.mmu.translate(low, high, info, cpu.cpl === 3);
+        this.#charge(at === STATE.bounce ? COST.window : COST.miss);
+        return at;
+      },
       commit: () => cpu.mmu.commit(),
       escape: (record: number) => this.#escape(record),
       segmentFault: (segment: number) => {
@@ -105,6 +124,12 @@ export class SoftVcpu implements Vcpu {
     i32[STATE.budget / 4] = -1;
   }
 
+  /** Lets something that is no instruction count as some, so that the run ends in time. */
+  #charge(cost: number): void {
+    this.cpu.r.i32[STATE.budget / 4]! -= cost;
+    this.#charged += cost;
+  }
+
   // ---------------------------------------------------------------- running
 
   run(nanoseconds: number): Exit {
@@ -118,10 +143,9 @@ export class SoftVcpu implements Vcpu {
       }
       if (!cpu.shadow && !this.#accept()) return SHUTDOWN;
       if (cpu.halted) return HALT;
-      const before = this.#instructions;
       const alive = cpu.shadow || cpu.r.systemFlag(FLAG.tf) ? this.#step() : this.#records(left);
       if (!alive) return SHUTDOWN;
-      left -= this.#instructions - before + ESCAPE_COST;
+      left -= this.#spent + COST.turn;
       if (left <= 0) {
         if (this.#bus.now() >= end) return SLICE;
         left = CHUNK;
@@ -145,49 +169,58 @@ export class SoftVcpu implements Vcpu {
     return true;
   }
 
+  #begin(budget: number): void {
+    const { r } = this.cpu;
+    r.i32[STATE.budget / 4] = budget;
+    this.#withheld = 0;
+    this.#charged = 0;
+    // RF holds back breakpoints, which we do not have; the next instruction clears it (SDM vol. 3 §17.3.1.1).
+    r.setSystemFlag(FLAG.rf, false);
+  }
+
   /** Runs records until the budget is used up or something needs a look. @returns false on a triple fault. */
   #records(budget: number): boolean {
     const { cpu } = this;
-    const { i32, u32 } = cpu.r;
-    i32[STATE.budget / 4] = budget;
-    this.#withheld = 0;
+    this.#begin(budget);
     this.#running = true;
     let record = cpu.code.lookup();
     let stop: number = STOP.fault;
     while (record !== 0) {
-      const rip = STATE.rip / 4;
-      i32[STATE.blockRip / 4] = i32[rip]!;
-      i32[STATE.blockRip / 4 + 1] = i32[rip + 1]!;
-      stop = this.#run(record);
-      if (stop === STOP.lookup) record = cpu.code.lookup();
-      else if (stop === STOP.link) {
-        record = cpu.code.lookup();
-        if (record !== 0) u32[i32[STATE.linkSlot / 4]! >> 2] = record;
-      } else if (stop === STOP.restart && i32[STATE.budget / 4]! >= 0 && this.#withheld === 0) {
-        this.#settle(0);
-        record = cpu.code.lookup();
-      } else break;
+      stop = this.#enter(record);
+      if (stop !== STOP.lookup && stop !== STOP.link) break;
+      this.#charge(COST.lookup);
+      record = stop === STOP.link ? cpu.code.link(cpu.r.i32[STATE.linkSlot / 4]!) : cpu.code.lookup();
     }
     this.#running = false;
     return this.#finish(stop, record === 0, budget);
   }
 
+  /** Runs records from the first one of the block at RIP. @returns a STOP */
+  #enter(record: number): number {
+    const { i32 } = this.cpu.r;
+    i32[STATE.blockRip / 4] = i32[STATE.rip / 4]!;
+    i32[STATE.blockRip / 4 + 1] = i32[STATE.rip / 4 + 1]!;
+    return this.#run(record);
+  }
+
   /** Runs one instruction, then traps if TF says so. @returns false on a triple fault. */
   #step(): boolean {
     const { cpu } = this;
-    const { i32, u32 } = cpu.r;
-    const trap = cpu.r.systemFlag(FLAG.tf);
+    const { r } = cpu;
+    const trap = r.systemFlag(FLAG.tf);
+    const interruptible = r.systemFlag(FLAG.if);
     const faultsBefore = this.#faults;
+    const before = this.#instructions;
     cpu.shadow = false;
-    i32[STATE.budget / 4] = 0;
-    this.#withheld = 0;
+    this.#begin(0);
     const record = cpu.code.single();
-    i32[STATE.blockRip / 4] = i32[STATE.rip / 4]!;
-    i32[STATE.blockRip / 4 + 1] = i32[STATE.rip / 4 + 1]!;
-    const stop = record === 0 ? STOP.fault : this.#run(record);
+    const stop = record === 0 ? STOP.fault : this.#enter(record);
     if (!this.#finish(stop, record === 0, 0)) return false;
-    if (!trap || this.#faults !== faultsBefore) return true;
-    u32[STATE.dr / 4 + 12] = u32[STATE.dr / 4 + 12]! | 0x4000; // DR6.BS
+    if (!trap || this.#faults !== faultsBefore || this.#instructions === before) return true;
+    // MOV SS and POP SS hold the trap back as well (SDM vol. 3 §6.8.3); STI does not, and is known by what it did.
+    if (cpu.shadow && interruptible === r.systemFlag(FLAG.if)) return true;
+    if (!r.systemFlag(FLAG.tf) && stop === STOP.escaped && CLEARS_TF.has(cpu.code.predecoder.mnemonic)) return true;
+    r.u32[STATE.dr / 4 + 12]! |= DR6_BS;
     return deliver(cpu, VECTOR.db, {});
   }
   #faults = 0;
@@ -201,7 +234,7 @@ export class SoftVcpu implements Vcpu {
     const start = r.u16[(record + RECORD.start) >> 1]!;
     const low = r.u32[STATE.blockRip / 4]! + start;
     r.u32[STATE.rip / 4] = low;
-    r.u32[STATE.rip / 4 + 1] = r.u32[STATE.blockRip / 4 + 1]! + (low > 0xffff_ffff && this.cpu.bits64 ? 1 : 0);
+    r.u32[STATE.rip / 4 + 1] = r.u32[STATE.blockRip / 4 + 1]! + (low > 0xffff_ffff ? 1 : 0);
   }
 
   #finish(stop: number, fetchFault: boolean, budget: number): boolean {
@@ -209,31 +242,31 @@ export class SoftVcpu implements Vcpu {
     const { i32 } = cpu.r;
     if (!fetchFault && (stop === STOP.fault || stop === STOP.restart)) this.#settle(0);
     else if (stop === STOP.escaped) this.#settle(1);
-    this.#instructions += budget - i32[STATE.budget / 4]! - this.#withheld;
+    if (!cpu.bits64) i32[STATE.rip / 4 + 1] = 0; // records do not wrap what they do not branch to
+    this.#spent = budget - i32[STATE.budget / 4]! - this.#withheld;
+    this.#instructions += this.#spent - this.#charged;
     if (stop !== STOP.fault && !fetchFault) return true;
     this.#faults++;
     const { vector, error } = cpu.fault;
     return deliver(cpu, vector, { error });
   }
 
-  /** Carries an instruction out in TypeScript, from the middle of a run. */
+  /** Carries an instruction out in TypeScript, from the middle of a run. @returns a STOP */
   #escape(record: number): number {
     const { cpu } = this;
-    const { u16, u32, u8 } = cpu.r;
-    const handler = u32[(record + RECORD.handler) >> 2]!;
-    let insn = this.#redecoded;
-    const start = u16[(record + RECORD.start) >> 1]!;
-    let run: Escape;
-    if (handler === SPECIAL.escape || handler === SPECIAL.straddle)
-      ({ run, insn } = cpu.code.predecoder.escape(u32[(record + RECORD.imm) >> 2]!));
-    else run = cpu.code.predecoder.again(start, insn);
-    const rip = cpu.r.u64[STATE.blockRip / 8]! + BigInt(start);
-    const next = rip + BigInt(u8[record + RECORD.length]!);
+    const { r } = cpu;
+    const { predecoder } = cpu.code;
+    this.#charge(COST.escape);
+    const handler = r.u32[(record + RECORD.handler) >> 2]!;
+    if (handler === SPECIAL.straddle) return cpu.code.straddles(record);
     const wrap = cpu.bits64 ? 64 : 32;
-    cpu.r.rip = BigInt.asUintN(wrap, rip);
-    cpu.nextRip = BigInt.asUintN(wrap, next);
+    r.rip = BigInt.asUintN(wrap, r.u64[STATE.blockRip / 8]! + BigInt(r.u16[(record + RECORD.start) >> 1]!));
+    cpu.nextRip = BigInt.asUintN(wrap, r.rip + BigInt(r.u8[record + RECORD.length]!));
+    const escaping =
+      handler === SPECIAL.escape ? predecoder.escape(r.u32[(record + RECORD.imm) >> 2]!) : predecoder.again(record);
+    if (!escaping) return STOP.restart;
     try {
-      return run(cpu, insn) ?? STOP.next;
+      return escaping.run(cpu, escaping.insn) ?? STOP.next;
     } catch (thrown) {
       if (thrown !== cpu.fault) throw thrown;
       return STOP.fault;
@@ -350,7 +383,7 @@ export class SoftVcpu implements Vcpu {
     cpu.setMxcsr(image.getUint32(FXSAVE_LAYOUT.mxcsr, true));
     r.u8.set(state.fxsave.subarray(FXSAVE_LAYOUT.xmm, FXSAVE_LAYOUT.xmm + 256), STATE.xmm);
     cpu.halted = state.halted;
-    cpu.shadow = state.interruptShadow;
+    cpu.shadow = state.interruptShadow && !state.halted; // HLT itself ended it
     cpu.nmiMasked = state.nmiMasked;
     this.#nmi = state.nmiPending ?? false;
     // CPL is the DPL of SS, except in real mode (0) and virtual-8086 mode (3), where SS says so too.

@@ -2,7 +2,7 @@ import { OPERAND_KIND } from '../decode/decoded.ts';
 import type { Row } from '../isa/row.ts';
 import { ROWS } from '../isa/rows.ts';
 import { descriptionOf } from '../semantics/index.ts';
-import { SEGMENT, STATE } from '../state.ts';
+import { SEGMENT, STATE, TLB } from '../state.ts';
 import { FunctionWriter } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
@@ -71,11 +71,7 @@ export function generateInterpreter(): Interpreter {
     f.return(f.i32(STOP.restart));
   });
   add(f => opsFor(f).through());
-  add(f => {
-    const ops = opsFor(f);
-    ops.escape();
-    ops.next();
-  });
+  add(f => writeStraddle(f, opsFor(f)));
   for (const width of ADDRESS_WIDTHS)
     for (const kind of ADDRESS_KINDS) add(f => writeAddress(f, runtime, opsFor(f), width, kind));
 
@@ -111,6 +107,30 @@ function writeHandler(f: FunctionWriter, runtime: Runtime, row: Row, variant: Va
     ops.next();
   }
   return ops.writesMemory;
+}
+
+/**
+ * Goes on if the TLB says that the page after the instruction's first is still the one that it was decoded from. The
+ * immediate is a mask for linear addresses, the base that of CS.
+ */
+function writeStraddle(f: FunctionWriter, ops: RecordOps): void {
+  const record = f.param(0);
+  const zero = f.i32(0);
+  const start = f.op('i64.add', f.load('i64.load', zero, STATE.blockRip), ops.base());
+  const next = f.op(
+    'i64.and',
+    f.op('i64.add', f.op('i64.and', start, f.i64(-4096)), f.i64(4096)),
+    f.load('i64.load', record, RECORD.imm),
+  );
+  const entry = ops.tlbEntry(next);
+  const offset = f.op('i32.add', f.op('i32.wrap_i64', next), f.load('i32.load', entry, TLB.addend));
+  const same = f.op(
+    'i32.and',
+    f.op('i64.eq', f.load('i64.load', entry, TLB.execute), next),
+    f.op('i32.eq', offset, f.load('i32.load', record, RECORD.nextPage)),
+  );
+  f.if(f.op('i32.eqz', same), () => ops.escape());
+  ops.next();
 }
 
 /** base + index × scale + immediate, truncated; then the segment's base, after the limit check where there is one. */

@@ -203,10 +203,15 @@ export class RecordOps implements Ops<Value> {
     this.#commit(address);
   }
 
+  /** What the record names as its base. */
+  base(): Value {
+    return this.#f.load('i64.load', this.#f.load('i32.load16_u', this.#record, RECORD.base));
+  }
+
   /** base + index × scale, as wide as the form's addresses allow without wrapping early. */
   baseAndIndex(): Value {
     const f = this.#f;
-    const base = f.load('i64.load', f.load('i32.load16_u', this.#record, RECORD.base));
+    const base = this.base();
     const index = f.load('i64.load', f.load('i32.load16_u', this.#record, RECORD.index));
     const scale = f.op('i64.extend_i32_u', f.load('i32.load8_u', this.#record, RECORD.scale));
     return f.op('i64.add', base, f.op('i64.shl', index, scale));
@@ -287,12 +292,7 @@ export class RecordOps implements Ops<Value> {
     const f = this.#f;
     if (kind !== ACCESS.read && !this.#stackAddresses.has(linear)) this.writesMemory = true;
     const address = f.variable('i32');
-    const slot = f.op(
-      'i32.and',
-      f.op('i32.wrap_i64', f.op('i64.shr_u', linear, f.i64(7))),
-      f.i32((TLB.entries - 1) * TLB.entrySize),
-    );
-    const entry = f.op('i32.add', f.load('i32.load', this.#zero, STATE.tlb), slot);
+    const entry = this.tlbEntry(linear);
     const tag = f.load('i64.load', entry, kind === ACCESS.read ? TLB.read : TLB.write);
     const last = bytes === 1 ? linear : f.op('i64.add', linear, f.i64(bytes - 1));
     f.if(
@@ -305,6 +305,17 @@ export class RecordOps implements Ops<Value> {
       },
     );
     return f.get(address);
+  }
+
+  /** The place in the TLB where a linear address would be found. */
+  tlbEntry(linear: Value): Value {
+    const f = this.#f;
+    const slot = f.op(
+      'i32.and',
+      f.op('i32.wrap_i64', f.op('i64.shr_u', linear, f.i64(Math.log2(4096 / TLB.entrySize)))),
+      f.i32((TLB.entries - 1) * TLB.entrySize),
+    );
+    return f.op('i32.add', f.load('i32.load', this.#zero, STATE.tlb), slot);
   }
 
   #miss(linear: Value, info: number): Value {
