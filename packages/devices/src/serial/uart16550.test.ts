@@ -374,6 +374,14 @@ describe('§Interrupt identification register', () => {
     expect(read(IIR)).toBe(0x02);
   });
 
+  test('THRE: a write of IER that leaves it enabled does not raise it anew', () => {
+    const { read, write } = uart();
+    write(IER, 0x02);
+    read(IIR);
+    write(IER, 0x03);
+    expect(read(IIR)).toBe(0x01);
+  });
+
   test('THRE: reading IIR clears it only when it is what IIR reports', () => {
     const { chardev, read, write } = uart();
     chardev.send('A');
@@ -392,6 +400,31 @@ describe('§Interrupt identification register', () => {
     chardev.accept();
     expect(read(IIR)).toBe(0x02);
     expect(log).toEqual(['irq=1', 'irq=0', 'irq=1', 'irq=0']);
+  });
+});
+
+describe('§INTRPT: an edge for each interrupt, though characters take no time here', () => {
+  test('a handler that reads one character and does not look at IIR is called for the next one', () => {
+    const { chardev, log, read, write } = uart();
+    write(IER, 0x01);
+    chardev.send('AB');
+    const seen = [read(RBR), read(RBR)];
+    expect([seen, log]).toEqual([
+      [0x41, 0x42],
+      ['irq=1', 'irq=0', 'irq=1', 'irq=0'],
+    ]);
+  });
+
+  test.each([
+    ['without FIFOs', 0x00],
+    ['with FIFOs', 0x01],
+  ])('a handler that writes one character and does not look at IIR is called again, %s', (_, fcr) => {
+    const { chardev, log, write } = uart();
+    write(FCR, fcr);
+    write(IER, 0x02);
+    write(THR, 0x41);
+    write(THR, 0x42);
+    expect([chardev.text, log]).toEqual(['AB', ['irq=1', 'irq=0', 'irq=1', 'irq=0', 'irq=1']]);
   });
 });
 
@@ -454,6 +487,19 @@ describe('§Programmable baud generator', () => {
     write(LCR, 0x1f); // 8 bits, even parity, two stop bits: 12 bit times
     write(THR, 0x41);
     clock.advance(9_999_999);
+    expect(chardev.text).toBe('');
+    clock.advance(1);
+    expect(chardev.text).toBe('A');
+  });
+
+  test('divisor 0 is undefined; it counts as 1', () => {
+    const { chardev, clock, write } = uart({ paced: true });
+    write(LCR, DLAB);
+    write(0, 0);
+    write(1, 0);
+    write(LCR, 0x03); // 10 bit times of 16 clocks
+    write(THR, 0x41);
+    clock.advance(86_805);
     expect(chardev.text).toBe('');
     clock.advance(1);
     expect(chardev.text).toBe('A');
@@ -615,6 +661,7 @@ describe("GUEST: Linux's 8250 driver", () => {
       for (const end = Math.min(at + 16, text.length); at < end; at++) write(THR, text[at]!);
     }
     expect(chardev.sent).toEqual(text);
-    expect(log.filter(change => change === 'irq=1')).toHaveLength(bursts + 1);
+    expect(bursts).toBe(7);
+    expect(log.filter(change => change === 'irq=1').length).toBeGreaterThan(bursts);
   });
 });

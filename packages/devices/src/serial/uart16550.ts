@@ -137,6 +137,7 @@ export const uart16550 = defineDevice(
 
     // ---- receiver
     const depth = () => (FCR.FIFO_ENABLE ? FIFO_DEPTH : 1);
+    /** §FCR0: without it the other bits count for nothing. */
     const triggerLevel = () => (FCR.FIFO_ENABLE ? TRIGGER_LEVELS[FCR.TRIGGER]! : 1);
     /** Bytes from outside wait in loopback, where SIN is cut off, and until the guest listens. */
     const listening = () => !MCR.LOOP && (!props.handshake || MCR.RTS || IER.ERBI);
@@ -266,6 +267,7 @@ export const uart16550 = defineDevice(
             if (LCR.DLAB || rx.length === 0) return;
             rx.shift();
             restartTimeout();
+            derive(); // the line falls before the next character comes: an edge-triggered controller counts them
             update();
           },
         },
@@ -277,7 +279,10 @@ export const uart16550 = defineDevice(
             }
             if (tx.length >= depth()) tx.pop(); // §THR: written when it is full, the last character is overwritten
             tx.push(value);
-            state.threPending = false;
+            if (state.threPending) {
+              state.threPending = false;
+              derive(); // the line falls even if the character leaves at once: the next THRE is an edge of its own
+            }
             update();
           },
         },
@@ -305,7 +310,6 @@ export const uart16550 = defineDevice(
         FCR: {
           onWrite(value, previous) {
             const toggled = ((value ^ previous) & 1) !== 0; // §FCR0: a change clears both FIFOs
-            if (!FCR.FIFO_ENABLE) FCR.value = 0; // §FCR0: the other bits are taken only together with it
             if (toggled || (value & 0x03) === 0x03) clearReceiver();
             if (toggled || (value & 0x05) === 0x05) clearTransmitter();
             update();
