@@ -57,7 +57,10 @@ function strip(source, path) {
 
 /** `line:column: what`, from amaro's drawing of the place. */
 function placed(report) {
-  const what = /^\s*(?:x|×)\s*(.*)$/m.exec(report)?.[1] ?? report.trim();
+  const what = (/^\s*(?:x|×)\s*(.*)$/m.exec(report)?.[1] ?? report.trim()).replace(
+    'is not supported in strip-only mode',
+    'is more than a type, and only types are taken away; write it in JavaScript',
+  );
   const line = /,-\[(\d+):\d+\]/.exec(report)?.[1] ?? '1';
   const gutter = new RegExp(`^\\s*${line} \\| `, 'm').exec(report);
   const caret = /^(\s*: )( *)\^/m.exec(report);

@@ -16,6 +16,13 @@ export const STATUS = {
   TERMINATE: 143,
 } as const;
 
+/** How the command ends. */
+export interface Outcome {
+  readonly status: number;
+  /** Output that nobody takes is given up: the process does not wait for it. */
+  readonly abandonOutput?: boolean;
+}
+
 /** What was asked for cannot be. The message says what is wrong and what to do, in a line or two. */
 export class CliError extends Error {
   override readonly name = 'CliError';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { CliError, STATUS } from './errors.ts';
+import { CliError, type Outcome, STATUS } from './errors.ts';
 import { findMachineArgument } from './machine-argument.ts';
 import type { LoadedMachine } from './machine-source.ts';
 import { suggest } from './suggest.ts';
@@ -11,26 +11,26 @@ const TAKES_MACHINE = ['run', 'describe'];
 /**
  * The command `mainboard`.
  * @param args without node and the script.
- * @returns the exit status. Throws for mistakes and defects: see `explain`.
+ * @returns how to end. Throws for mistakes and defects: see `explain`.
  */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[]): Promise<Outcome> {
   const named = TAKES_MACHINE.includes(args[0] ?? '') ? findMachineArgument(args.slice(1)) : undefined;
   const machine = named === undefined ? undefined : await (await import('./machine-source.ts')).loadMachine(named);
-  let status: number = STATUS.OK;
+  let outcome: Outcome = { status: STATUS.OK };
   const program = await build(machine, ended => {
-    status = ended;
+    outcome = ended;
   });
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return STATUS.OK;
+    if (error.exitCode === 0) return { status: STATUS.OK };
     throw asMistake(error, program, args, machine);
   }
-  return status;
+  return outcome;
 }
 
-async function build(machine: LoadedMachine | undefined, done: (status: number) => void): Promise<Command> {
+async function build(machine: LoadedMachine | undefined, done: (outcome: Outcome) => void): Promise<Command> {
   const program = new Command('mainboard')
     .description('Composes PCs in TypeScript and runs them, on KVM or on a software x86-64 CPU.')
     .version(version(), '-V, --version', 'print the version')

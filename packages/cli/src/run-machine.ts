@@ -5,6 +5,7 @@ import { Container } from 'inversify';
 import { chooseAccelerator } from './accelerators.ts';
 import { openChannels } from './channels.ts';
 import { withDefaultGuest } from './default-guest.ts';
+import type { Outcome } from './errors.ts';
 import { machineOptions } from './machine-options.ts';
 import type { LoadedMachine } from './machine-source.ts';
 import { plugged } from './plugged-board.ts';
@@ -23,8 +24,8 @@ export interface RunRequest {
   readonly given: Readonly<Record<string, unknown>>;
 }
 
-/** Builds a machine and runs it to its end. @returns the exit status. */
-export async function runMachine(loaded: LoadedMachine, request: RunRequest): Promise<number> {
+/** Builds a machine and runs it to its end. */
+export async function runMachine(loaded: LoadedMachine, request: RunRequest): Promise<Outcome> {
   const session = new Session();
   const options = await withDefaultGuest(loaded.definition, machineOptions(loaded.definition, request.given));
   const traceRequest = request.trace === undefined ? undefined : parseTrace(request.trace);

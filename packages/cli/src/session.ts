@@ -1,5 +1,5 @@
 import type { Ending, Machine, MainboardError } from '@mainboard/core';
-import { STATUS } from './errors.ts';
+import { type Outcome, STATUS } from './errors.ts';
 
 /** Why a run is over. */
 type End =
@@ -52,9 +52,8 @@ export class Session {
    * Runs the machine to its end, then disposes it and closes what it was connected to.
    * @param timeout seconds; undefined for none.
    * @param close gives back the channels when everything is written.
-   * @returns the exit status.
    */
-  async run(machine: Machine, timeout: number | undefined, close: () => Promise<void>): Promise<number> {
+  async run(machine: Machine, timeout: number | undefined, close: () => Promise<void>): Promise<Outcome> {
     const releases: (() => void)[] = [];
     let error: MainboardError | undefined;
     machine.on('error', problem => {
@@ -79,9 +78,9 @@ export class Session {
     const end = await this.#over;
     await machine.dispose();
     const brokenOff = end.kind === 'ended' ? signalled.then(pause) : pause();
-    await Promise.race([close(), brokenOff]);
+    const closed = await Promise.race([close().then(() => true), brokenOff.then(() => false)]);
     for (const release of releases) release();
-    return this.#tell(end, timeout);
+    return { status: this.#tell(end, timeout), abandonOutput: !closed };
   }
 
   #tell(end: End, timeout: number | undefined): number {

@@ -1,37 +1,40 @@
-import { explain, STATUS } from './errors.ts';
+import { explain, type Outcome, STATUS } from './errors.ts';
 
 /** Runs the command and ends the process with its status. */
 export async function start(args: readonly string[]): Promise<void> {
-  process.stdout.on('error', brokenPipe);
-  process.stderr.on('error', brokenPipe);
+  process.stdout.on('error', error => outputFailed(process.stdout, error));
+  process.stderr.on('error', error => outputFailed(process.stderr, error));
   process.on('uncaughtException', error => {
     const { text } = explain(error);
     process.stderr.write(`${text}\n`, () => process.exit(STATUS.BUG));
   });
-  const status = await run(args);
-  await Promise.all([written(process.stdout), written(process.stderr)]);
+  const { status, abandonOutput = false } = await run(args);
+  if (!abandonOutput) await Promise.all([written(process.stdout), written(process.stderr)]);
   process.exit(status);
 }
 
-async function run(args: readonly string[]): Promise<number> {
+async function run(args: readonly string[]): Promise<Outcome> {
   try {
     const { main } = await import('./main.ts');
     return await main(args);
   } catch (error) {
     const { text, status } = explain(error);
     process.stderr.write(`${text}\n`);
-    return status;
+    return { status };
   }
 }
 
-/** Whoever read our output has gone: nobody is left to be told. */
-function brokenPipe(): void {
-  process.exit(STATUS.PIPE);
+/** A reader that has gone needs not be told; a run has its own listener, and ends in good order. */
+function outputFailed(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
+  if (stream.listenerCount('error') > 1) return;
+  if (error.code === 'EPIPE') process.exit(STATUS.PIPE);
+  if (stream === process.stdout) process.stderr.write(`mainboard: the output cannot be written: ${error.message}\n`);
+  process.exit(STATUS.FAILED);
 }
 
+/** Resolves when the stream has passed on what it was given, or has said why not. */
 function written(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise(resolve => {
-    if (stream.writableLength === 0) resolve();
-    else stream.write('', () => resolve());
+    stream.write('', () => setImmediate(resolve));
   });
 }

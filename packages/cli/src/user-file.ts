@@ -36,7 +36,7 @@ async function importFile(file: string, given: string): Promise<Readonly<Record<
   try {
     return (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
   } catch (error) {
-    throw new CliError(`${given} cannot be loaded: ${tell(error)}`);
+    throw new CliError(`${given} cannot be loaded: ${tell(error).replace(/[^.)]$/, '$&.')}`);
   }
 }
 

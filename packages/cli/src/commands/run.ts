@@ -1,10 +1,10 @@
 import { Command } from 'commander';
-import { CliError } from '../errors.ts';
+import { CliError, type Outcome } from '../errors.ts';
 import { addMachineOptions } from '../machine-options.ts';
 import type { LoadedMachine } from '../machine-source.ts';
 
-/** `mainboard run`. @param done takes the exit status. */
-export function runCommand(machine: LoadedMachine | undefined, done: (status: number) => void): Command {
+/** `mainboard run`. @param done takes how it ended. */
+export function runCommand(machine: LoadedMachine | undefined, done: (outcome: Outcome) => void): Command {
   const command = new Command('run')
     .description('run a machine; without a kernel it boots the embedded guest')
     .argument('<machine>', 'a name that `mainboard machines` lists, or a .ts file that exports a machine')
