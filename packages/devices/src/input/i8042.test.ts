@@ -325,6 +325,28 @@ describe('Keyboard commands', () => {
     expect(keyboardCommand(0xfe)).toEqual([0x83]);
   });
 
+  test('FEh in the middle of an answer: the byte again, then the rest', () => {
+    const { clock, data, drain, write } = controller().untranslated();
+    write(0xf2);
+    clock.advance(FRAME);
+    const first = data();
+    write(0xfe);
+    expect([first, ...drain()]).toEqual([0xfa, 0xfa, 0xab, 0x83]);
+  });
+
+  test('FEh for the ACK of a command: its parameter is still awaited', () => {
+    const { keyboardCommand } = controller().untranslated();
+    expect(keyboardCommand(0xf0, 0xfe, 0x03)).toEqual([0xfa, 0xfa, 0xfa]);
+    expect(keyboardCommand(0xf0, 0x00)).toEqual([0xfa, 0xfa, 0x03]);
+  });
+
+  test('FEh again and again without a read: a few bytes wait, not more and more', () => {
+    const { device, drain, write } = controller().untranslated();
+    for (let n = 0; n < 1000; n++) write(0xfe);
+    expect((device.save().state.kbdAnswers as number[]).length).toBe(4);
+    expect(drain()).toEqual([0, 0, 0, 0]);
+  });
+
   test('FFh: ACK, then the self-test passed', () => {
     expect(controller().keyboardCommand(0xff)).toEqual([0xfa, 0xaa]);
   });

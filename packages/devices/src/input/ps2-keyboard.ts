@@ -13,6 +13,8 @@ const RESEND = 0xfe;
 const ECHO = 0xee;
 const SELF_TEST_PASSED = 0xaa;
 const ID = [0xab, 0x83];
+/** ACK and the ID, and one byte sent again: a guest that asks again without reading gets no more than these. */
+const MOST_ANSWERS = 1 + ID.length + 1;
 
 /** Commands from the system, by their names in the manual. */
 const COMMAND = {
@@ -122,12 +124,15 @@ export function ps2Keyboard(state: StateOf<typeof ps2KeyboardState>, clock: Cloc
     answers.push(ACK);
   }
 
+  /** "Resend": the last byte again, then what was to follow it; a parameter is still awaited. */
+  function resend() {
+    if (answers.length < MOST_ANSWERS) answers.unshift(state.kbdLast);
+  }
+
   function command(byte: number) {
     switch (byte) {
       case COMMAND.echo:
         return answers.push(ECHO);
-      case COMMAND.resend:
-        return answers.push(state.kbdLast);
       case COMMAND.setIndicators:
       case COMMAND.selectScanCodes:
       case COMMAND.setTypematic:
@@ -172,12 +177,15 @@ export function ps2Keyboard(state: StateOf<typeof ps2KeyboardState>, clock: Cloc
       return state.kbdLast;
     },
     command(byte) {
-      const awaiting = state.kbdCommand;
-      state.kbdCommand = 0;
-      // A command byte in place of a parameter ends the command it belongs to, and is carried out itself.
-      if (byte !== COMMAND.resend) answers.length = 0;
-      if (awaiting !== 0 && byte < COMMAND.setIndicators) parameter(awaiting, byte);
-      else command(byte);
+      if (byte === COMMAND.resend) resend();
+      else {
+        const awaiting = state.kbdCommand;
+        state.kbdCommand = 0;
+        answers.length = 0;
+        // A command byte in place of a parameter ends the command it belongs to, and is carried out itself.
+        if (awaiting !== 0 && byte < COMMAND.setIndicators) parameter(awaiting, byte);
+        else command(byte);
+      }
       update();
       changed();
     },
