@@ -50,7 +50,7 @@ export class CodeCache implements CodePages {
     this.predecoder = new Predecoder(cpu);
     this.#hasCode = new Uint8Array(cpu.r.u8.length >>> 12);
     cpu.bus.onWrite((offset, size) => {
-      for (let at = offset & ~0xfff; at < offset + size; at += 4096) {
+      for (let at = offset - (offset & 0xfff); at < offset + size; at += 4096) {
         const from = Math.max(at, offset);
         if (this.#hasCode[at >>> 12]) this.written(from, Math.min(at + 4096, offset + size) - from);
       }

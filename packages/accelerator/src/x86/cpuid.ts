@@ -1,5 +1,5 @@
 import type { Feature } from './isa/row.ts';
-import { PHYSICAL_BITS } from './mmu.ts';
+import { PHYSICAL_BITS } from './page-walk.ts';
 
 /** What the processor has. A feature is listed once everything behind its CPUID bit works. */
 const FEATURES: ReadonlySet<Feature> = new Set<Feature>([

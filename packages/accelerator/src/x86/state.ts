@@ -21,7 +21,7 @@ export const STATE = {
   budget: 0x0ac,
   /** Offset of the translation look-aside buffer for the current privilege (i32). */
   tlb: 0x0b0,
-  /** What code depends on besides its address: mode, privilege and generation (i32); see `jump-cache.ts`. */
+  /** What code depends on besides its address: mode, privilege and generation (i32); see `Cpu.forgetJumps`. */
   codeKey: 0x0b4,
   /** Linear address that an address record left for the record after it (i64). */
   address: 0x0b8,
@@ -93,8 +93,6 @@ export const TLB = {
   execute: 0x10,
   /** What to add to the low half of a linear address to get its offset in the memory (i32). */
   addend: 0x18,
-  /** Physical page number (u32). */
-  page: 0x1c,
   /** Bytes of one buffer. */
   size: 1024 * 32,
 } as const;

@@ -1,7 +1,7 @@
 import type { Cpu } from '../cpu.ts';
 import { type Decoded, OPERAND_KIND } from '../decode/decoded.ts';
 import { VECTOR } from '../fault.ts';
-import { PHYSICAL_BITS } from '../mmu.ts';
+import { PHYSICAL_BITS } from '../page-walk.ts';
 import { CR0, CR4, EFER, RIGHTS, SEGREG } from '../registers.ts';
 import { STATE } from '../state.ts';
 import type { Escape } from './escape.ts';

@@ -1,0 +1,170 @@
+import { type Fault, VECTOR } from './fault.ts';
+import { ACCESS } from './interpreter/access.ts';
+import type { PhysicalMemory } from './physical-memory.ts';
+import { CR0, CR4, EFER, type Registers } from './registers.ts';
+import { STATE } from './state.ts';
+
+/** Bits of a page-table entry (SDM vol. 3 §4.5.4), low half; and NX in the high half. */
+const PTE = { p: 1, rw: 2, us: 4, a: 0x20, d: 0x40, ps: 0x80 } as const;
+const NX = 0x8000_0000;
+/** Bits of a page-fault error code (SDM vol. 3 §4.7). */
+const PF = { p: 1, w: 2, u: 4, rsvd: 8, id: 0x10 } as const;
+
+/** Physical address bits that we have; more in an entry are reserved and fault. */
+export const PHYSICAL_BITS = 40;
+const ADDRESS_HIGH = (1 << (PHYSICAL_BITS - 32)) - 1;
+const RESERVED_HIGH = 0xf_ffff & ~ADDRESS_HIGH;
+/** Bits 62:52 of an entry, which PAE paging outside IA-32e mode reserves. */
+const RESERVED_PAE = 0x7ff0_0000;
+
+/** Physical page number in an entry of 8 bytes. */
+const frameOf = (low: number, high: number): number => (low >>> 12) + (high & ADDRESS_HIGH) * 0x10_0000;
+
+/**
+ * Walks the page tables (SDM vol. 3 §4.3–4.6) and sets their accessed and dirty bits. Linear addresses come as two
+ * 32-bit halves, so that nothing here makes a bigint.
+ *
+ * DEVIATION §4.4.1: the four PDPTEs of PAE paging are read on every walk, and their reserved bits are not checked.
+ */
+export class PageWalk {
+  readonly #r: Registers;
+  readonly #fault: Fault;
+  readonly #memory: PhysicalMemory;
+
+  /** Of the last walk: another write needs no walk, the page being writable and dirty. */
+  writable = false;
+  /** Of the last walk. */
+  executable = false;
+  /** Of the last walk: 2 or 4 MiB. */
+  large = false;
+
+  constructor(registers: Registers, fault: Fault, memory: PhysicalMemory) {
+    this.#r = registers;
+    this.#fault = fault;
+    this.#memory = memory;
+  }
+
+  /**
+   * @param access `ACCESS.read`, `.write` or `.execute`
+   * @returns the physical page number, or −1 with {@link Fault} filled in.
+   */
+  walk(low: number, high: number, access: number, user: boolean): number {
+    const { cr0, cr4, efer } = this.#r;
+    this.writable = true;
+    this.executable = true;
+    this.large = false;
+    if ((cr0 & CR0.pg) === 0) return low >>> 12;
+    if ((cr4 & CR4.pae) === 0) return this.#walk32(low, access, user);
+    if ((efer & EFER.lma) === 0) return this.#walkPae(low, access, user);
+    if (high >> 15 !== 0 && high >> 15 !== -1) return this.notCanonical();
+    const { u32 } = this.#r;
+    return this.#levels(frameOf(u32[CR3]!, u32[CR3 + 1]!), 39, low, high, access, user);
+  }
+
+  /** #GP(0) for an address that is not canonical. */
+  notCanonical(): number {
+    this.#fault.vector = VECTOR.gp;
+    this.#fault.error = 0;
+    return -1;
+  }
+
+  /** @param cause bits `p` and `rsvd` of the error code */
+  #pageFault(low: number, high: number, access: number, user: boolean, cause: number): number {
+    const { i32, cr4, efer } = this.#r;
+    const fetch = access === ACCESS.execute && cr4 & CR4.pae && efer & EFER.nxe;
+    this.#fault.vector = VECTOR.pf;
+    this.#fault.error = cause | (access === ACCESS.write ? PF.w : 0) | (user ? PF.u : 0) | (fetch ? PF.id : 0);
+    i32[STATE.cr2 / 4] = low;
+    i32[STATE.cr2 / 4 + 1] = high;
+    return -1;
+  }
+
+  /** 32-bit paging (SDM vol. 3 §4.3): two levels of 4-byte entries, pages of 4 KiB or 4 MiB. */
+  #walk32(low: number, access: number, user: boolean): number {
+    const memory = this.#memory;
+    const directory = this.#r.u32[CR3]! >>> 12;
+    const pdeAt = (low >>> 22) * 4;
+    const pde = memory.read32(directory, pdeAt);
+    if ((pde & PTE.p) === 0) return this.#pageFault(low, 0, access, user, 0);
+    if (pde & PTE.ps && this.#r.cr4 & CR4.pse) {
+      if (pde & 0x0020_0000) return this.#pageFault(low, 0, access, user, PF.p | PF.rsvd);
+      if (!this.#allows(pde, false, access, user)) return this.#pageFault(low, 0, access, user, PF.p);
+      this.large = true;
+      this.#mark(directory, pdeAt, pde, access);
+      // PSE-36: bits 20:13 are address bits 39:32.
+      return (((pde >>> 13) & 0xff) << 20) + ((pde >>> 12) & 0xf_fc00) + ((low >>> 12) & 0x3ff);
+    }
+    if ((pde & PTE.a) === 0) memory.write32(directory, pdeAt, pde | PTE.a);
+    const table = pde >>> 12;
+    const pteAt = ((low >>> 12) & 0x3ff) * 4;
+    const pte = memory.read32(table, pteAt);
+    if ((pte & PTE.p) === 0) return this.#pageFault(low, 0, access, user, 0);
+    if (!this.#allows(pde & pte, false, access, user)) return this.#pageFault(low, 0, access, user, PF.p);
+    this.#mark(table, pteAt, pte, access);
+    return pte >>> 12;
+  }
+
+  /** PAE paging (SDM vol. 3 §4.4): one of four pointers, then two levels. */
+  #walkPae(low: number, access: number, user: boolean): number {
+    const cr3 = this.#r.u32[CR3]!;
+    const at = (low >>> 30) * 8 + (cr3 & 0xfe0);
+    const entry = this.#memory.read32(cr3 >>> 12, at);
+    if ((entry & PTE.p) === 0) return this.#pageFault(low, 0, access, user, 0);
+    return this.#levels(frameOf(entry, this.#memory.read32(cr3 >>> 12, at + 4)), 21, low, 0, access, user);
+  }
+
+  /**
+   * Levels of 8-byte entries (SDM vol. 3 §4.5).
+   * @param table page number of the first
+   * @param top lowest address bit of its index: 39 or 21
+   */
+  #levels(table: number, top: number, low: number, high: number, access: number, user: boolean): number {
+    const memory = this.#memory;
+    const nxe = (this.#r.efer & EFER.nxe) !== 0;
+    const reserved = RESERVED_HIGH | (nxe ? 0 : NX) | (top === 39 ? 0 : RESERVED_PAE);
+    let rights = PTE.rw | PTE.us;
+    let noExecute = false;
+    let page = table;
+    for (let shift = top; ; shift -= 9) {
+      const bits = shift === 39 ? high >>> 7 : shift === 30 ? (low >>> 30) | (high << 2) : low >>> shift;
+      const at = (bits & 0x1ff) * 8;
+      const entry = memory.read32(page, at);
+      const entryHigh = memory.read32(page, at + 4);
+      if ((entry & PTE.p) === 0) return this.#pageFault(low, high, access, user, 0);
+      const large = shift > 12 && (entry & PTE.ps) !== 0;
+      // No pages of 1 GiB, and bits 20:13 of one of 2 MiB are reserved.
+      if (entryHigh & reserved || (large && (shift >= 30 || entry & 0x1f_e000)))
+        return this.#pageFault(low, high, access, user, PF.p | PF.rsvd);
+      rights &= entry;
+      if (entryHigh & NX) noExecute = true;
+      const frame = frameOf(entry, entryHigh);
+      if (shift === 12 || large) {
+        if (!this.#allows(rights, noExecute, access, user)) return this.#pageFault(low, high, access, user, PF.p);
+        this.large = large;
+        this.#mark(page, at, entry, access);
+        return large ? frame - (frame & 0x1ff) + ((low >>> 12) & 0x1ff) : frame;
+      }
+      if ((entry & PTE.a) === 0) memory.write32(page, at, entry | PTE.a);
+      page = frame;
+    }
+  }
+
+  /** SDM vol. 3 §4.6. Remembers what else the page allows. */
+  #allows(rights: number, noExecute: boolean, access: number, user: boolean): boolean {
+    this.writable = (rights & PTE.rw) !== 0 || (!user && (this.#r.cr0 & CR0.wp) === 0);
+    this.executable = !noExecute;
+    if (user && (rights & PTE.us) === 0) return false;
+    if (access === ACCESS.write) return this.writable;
+    return access !== ACCESS.execute || this.executable;
+  }
+
+  /** Accessed and dirty bits of the entry that maps the page (SDM vol. 3 §4.8). */
+  #mark(page: number, at: number, entry: number, access: number): void {
+    const marked = entry | PTE.a | (access === ACCESS.write ? PTE.d : 0);
+    if (marked !== entry) this.#memory.write32(page, at, marked);
+    if ((marked & PTE.d) === 0) this.writable = false;
+  }
+}
+
+/** CR3 as a u32. */
+const CR3 = STATE.cr / 4 + 6;
