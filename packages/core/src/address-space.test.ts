@@ -45,6 +45,16 @@ describe('mapping', () => {
     expect(() => ports().place(-1, window('x', 4))).toThrow('does not fit');
   });
 
+  test('what does not exist, and memory among the ports, in a file that nobody has type-checked', () => {
+    const space = new AddressSpace<Window>('ports', 0x1_0000, ['window']);
+    expect(() => space.map({ 64: undefined as never })).toThrow(
+      'What is to be mapped at 0x40 in ports does not exist; check the window',
+    );
+    expect(() => space.map({ 64: createRam('ram', 16) as never })).toThrow(
+      'ram is a ram and cannot be mapped at 0x40 in ports, which takes a window.',
+    );
+  });
+
   test('the same thing twice is an alias', () => {
     const space = new AddressSpace('memory', 2 ** 52);
     const bios = createRom('bios', 0x4_0000, new Uint8Array(0x4_0000));

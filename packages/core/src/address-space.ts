@@ -6,10 +6,10 @@ import type { Window } from './window.ts';
 export type Mappable = Window | Ram | Rom;
 
 /** Something mapped. Moving or removing it takes effect with the next access. */
-export interface Mapping {
+export interface Mapping<M extends Mappable = Mappable> {
   readonly base: number;
   readonly size: number;
-  readonly what: Mappable;
+  readonly what: M;
   /** The higher one is seen where two overlap; 0 unless told. */
   readonly priority: number;
   readonly mapped: boolean;
@@ -19,12 +19,12 @@ export interface Mapping {
 }
 
 /** A stretch of the flattened map: overlays resolved, sorted, without overlaps. */
-export interface Piece {
+export interface Piece<M extends Mappable = Mappable> {
   readonly base: number;
   readonly size: number;
   /** One past its last address. */
   readonly end: number;
-  readonly what: Mappable;
+  readonly what: M;
   /** Offset in `what` of the first address. */
   readonly offset: number;
 }
@@ -36,24 +36,27 @@ export interface Unhandled {
 }
 
 /** Ports or guest-physical memory: which window, RAM or ROM answers an address. */
-export class AddressSpace {
+export class AddressSpace<M extends Mappable = Mappable> {
   readonly name: string;
   /** Addresses: 0 up to, not including, this. */
   readonly size: number;
   readonly unhandled: Unhandled = { reads: 0, writes: 0 };
-  readonly #mappings: Mapping[] = [];
+  readonly #takes: readonly string[];
+  readonly #mappings: Mapping<M>[] = [];
   readonly #listeners: (() => void)[] = [];
-  #pieces: readonly Piece[] | undefined;
+  #pieces: readonly Piece<M>[] | undefined;
   #batch = 0;
   #stale = false;
 
-  constructor(name: string, size: number) {
+  /** @param takes the kinds that can be mapped; all unless told. */
+  constructor(name: string, size: number, takes: readonly M['kind'][] = ['window', 'ram', 'rom']) {
     this.name = name;
     this.size = size;
+    this.#takes = takes;
   }
 
-  /** Maps each entry at its address. @throws MainboardError `overlap` naming both sides, `bad-range` */
-  map(table: Readonly<Record<number, Mappable>>): void {
+  /** Maps each entry at its address. @throws MainboardError `overlap` naming both sides, `bad-range`, `bad-mapping` */
+  map(table: Readonly<Record<number, M>>): void {
     this.batch(() => {
       for (const [base, what] of Object.entries(table)) this.place(Number(base), what);
     });
@@ -61,13 +64,14 @@ export class AddressSpace {
 
   /**
    * Maps one thing. Where mappings of different priority overlap, the higher one is seen; equal ones may not.
-   * @throws MainboardError `overlap`, `bad-range`
+   * @throws MainboardError `overlap`, `bad-range`, `bad-mapping`
    */
-  place(base: number, what: Mappable, priority = 0): Mapping {
+  place(base: number, what: M, priority = 0): Mapping<M> {
+    this.#checkKind(base, what);
     const space = this;
     let at = base;
     let mapped = false;
-    const mapping: Mapping = {
+    const mapping: Mapping<M> = {
       what,
       priority,
       size: what.size,
@@ -112,18 +116,18 @@ export class AddressSpace {
     this.#listeners.push(changed);
   }
 
-  get mappings(): readonly Mapping[] {
+  get mappings(): readonly Mapping<M>[] {
     return this.#mappings;
   }
 
   /** The flattened map; the same array until it changes. */
-  pieces(): readonly Piece[] {
+  pieces(): readonly Piece<M>[] {
     this.#pieces ??= flatten(this.#mappings);
     return this.#pieces;
   }
 
   /** What answers an address. */
-  at(address: number): Piece | undefined {
+  at(address: number): Piece<M> | undefined {
     const pieces = this.pieces();
     let low = 0;
     let high = pieces.length;
@@ -136,7 +140,19 @@ export class AddressSpace {
     return piece !== undefined && piece.base <= address ? piece : undefined;
   }
 
-  #check(base: number, what: Mappable, priority: number, self: Mapping): void {
+  /** The compiler says the same, but a board file may come here unchecked. */
+  #checkKind(base: number, what: M | undefined): void {
+    if (what !== undefined && this.#takes.includes(what.kind)) return;
+    throw new MainboardError(
+      'bad-mapping',
+      what === undefined
+        ? `What is to be mapped at ${hex(base)} in ${this.name} does not exist; check the window's name.`
+        : `${what.name} is a ${what.kind} and cannot be mapped at ${hex(base)} in ${this.name}, which takes a ${this.#takes.join(', ')}.`,
+      { space: this.name, base },
+    );
+  }
+
+  #check(base: number, what: M, priority: number, self: Mapping<M>): void {
     if (!Number.isInteger(base) || base < 0 || what.size <= 0 || base + what.size > this.size) {
       throw new MainboardError(
         'bad-range',
@@ -164,13 +180,13 @@ export class AddressSpace {
 }
 
 /** Cuts the mappings at every border, keeps the highest in each interval and joins what belongs together. */
-function flatten(mappings: readonly Mapping[]): Piece[] {
+function flatten<M extends Mappable>(mappings: readonly Mapping<M>[]): Piece<M>[] {
   const borders = [...new Set(mappings.flatMap(m => [m.base, m.base + m.size]))].sort((a, b) => a - b);
-  const pieces: Piece[] = [];
+  const pieces: Piece<M>[] = [];
   for (let i = 0; i + 1 < borders.length; i++) {
     const base = borders[i]!;
     const end = borders[i + 1]!;
-    let top: Mapping | undefined;
+    let top: Mapping<M> | undefined;
     for (const m of mappings)
       if (m.base <= base && m.base + m.size >= end && (top === undefined || m.priority > top.priority)) top = m;
     if (top === undefined) continue;

@@ -7,6 +7,7 @@ import { DeviceInstance, type DeviceSurroundings } from './instance.ts';
 import { type Block, createRam, createRom, type Ram, type Rom } from './memory.ts';
 import { connect, InPin, type Net, type PinScope } from './pin.ts';
 import { formatSize } from './property.ts';
+import type { Window } from './window.ts';
 
 /** Where a machine is composed: chips are added, windows mapped, pins wired. */
 export interface Board<O> {
@@ -14,7 +15,7 @@ export interface Board<O> {
   /** Guest-physical addresses, 52 bits. */
   readonly memory: AddressSpace;
   /** The 65 536 I/O ports. */
-  readonly ports: AddressSpace;
+  readonly ports: AddressSpace<Window>;
   readonly cpus: readonly [Cpu, ...Cpu[]];
   /** Rising edge: the whole machine is reset at the next instruction boundary. */
   readonly reset: InPin;
@@ -49,7 +50,7 @@ const BLOCK_ALIGNMENT = 2 ** 21;
 export class BoardAssembly<O> implements Board<O> {
   readonly options: O;
   readonly memory = new AddressSpace('memory', MEMORY_SIZE);
-  readonly ports = new AddressSpace('ports', PORTS);
+  readonly ports = new AddressSpace<Window>('ports', PORTS, ['window']);
   readonly cpus: readonly [Cpu, ...Cpu[]];
   readonly reset: InPin;
   readonly poweroff: InPin;
@@ -81,6 +82,11 @@ export class BoardAssembly<O> implements Board<O> {
         `The board has two devices named ${name}; give one of them another role.`,
         { name },
       );
+    }
+    if (type === undefined) {
+      throw new MainboardError('bad-declaration', `The type of device ${name} does not exist; check its import.`, {
+        name,
+      });
     }
     const instance = new DeviceInstance(
       name,

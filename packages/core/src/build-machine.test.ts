@@ -123,6 +123,12 @@ describe('composition', () => {
     expect(failing(board => void [board.add('a', pic), board.add('a', pic)])).toThrow(
       'The board has two devices named a;',
     );
+    expect(failing(board => void board.add('a', undefined as never))).toThrow(
+      'The type of device a does not exist; check its import.',
+    );
+    expect(failing(board => board.ports.map({ 0: board.ram(16) as never }))).toThrow(
+      'cannot be mapped at 0x0 in ports',
+    );
     expect(failing(board => void board.ram(0))).toThrow('has 0 bytes; RAM and ROM need a whole number above 0.');
     expect(failing(board => void [board.rom('a', 16), board.rom('a', 16)])).toThrow('two memories named a');
     expect(failing(board => void board.ram(5 * 2 ** 30))).toThrow(

@@ -36,7 +36,7 @@ function probe(name: string, size: number): Window & { log: string[] } {
 /** 128 KiB of RAM at 0, a ROM of 8 KiB at 0xf0000, a window of 16 bytes at 0xfec00000, windows at ports. */
 function bench() {
   const memory = new AddressSpace('memory', 2 ** 52);
-  const ports = new AddressSpace('ports', 65_536);
+  const ports = new AddressSpace<Window>('ports', 65_536, ['window']);
   const trace = new Trace(() => 7);
   const guest = new GuestMemory(0x4_0000);
   const ram = createRam('ram', 0x2_0000);

@@ -13,7 +13,7 @@ const PORTS = 65_536;
 export interface BusParts {
   readonly guest: GuestMemory;
   readonly memory: AddressSpace;
-  readonly ports: AddressSpace;
+  readonly ports: AddressSpace<Window>;
   readonly trace: Trace;
   acknowledge(): number;
   now(): number;
@@ -23,12 +23,12 @@ export interface BusParts {
 export class MachineBus implements CpuBus {
   readonly guest: GuestMemory;
   readonly #memory: AddressSpace;
-  readonly #ports: AddressSpace;
+  readonly #ports: AddressSpace<Window>;
   readonly #trace: Trace;
   readonly #parts: BusParts;
   /** For each port one more than its index in `#portPieces`, or 0. */
   readonly #portTable = new Uint16Array(PORTS);
-  #portPieces: readonly Piece[] = [];
+  #portPieces: readonly Piece<Window>[] = [];
   #regions: readonly MemoryRegion[] | undefined;
   /** The piece that answered the last memory access; guests poll. */
   #last: Piece | undefined;
@@ -80,7 +80,7 @@ export class MachineBus implements CpuBus {
       const piece = this.#portPieces[slot - 1]!;
       value =
         port + size <= piece.end
-          ? (piece.what as Window).read(port - piece.base + piece.offset, size)
+          ? piece.what.read(port - piece.base + piece.offset, size)
           : this.#portReadSplit(port, size);
     } else value = size === 1 ? this.#nothingRead(this.#ports, port, size) : this.#portReadSplit(port, size);
     if (this.#trace.mask !== 0) this.#traceAccess(TRACE.port, 'port', 'in', port, size, value);
@@ -93,7 +93,7 @@ export class MachineBus implements CpuBus {
     if (slot !== 0) {
       const piece = this.#portPieces[slot - 1]!;
       if (port + size <= piece.end) {
-        (piece.what as Window).write(port - piece.base + piece.offset, size, value);
+        piece.what.write(port - piece.base + piece.offset, size, value);
         return;
       }
     } else if (size === 1) {
@@ -141,8 +141,8 @@ export class MachineBus implements CpuBus {
       const slot = port + i < PORTS ? this.#portTable[port + i]! : 0;
       const piece = slot === 0 ? undefined : this.#portPieces[slot - 1]!;
       if (i === 0 && piece !== undefined && port + size <= piece.end)
-        return (piece.what as Window).peek(port - piece.base + piece.offset, size);
-      const byte = piece === undefined ? 0xff : (piece.what as Window).peek(port + i - piece.base + piece.offset, 1);
+        return piece.what.peek(port - piece.base + piece.offset, size);
+      const byte = piece === undefined ? 0xff : piece.what.peek(port + i - piece.base + piece.offset, 1);
       result |= byte << (8 * i);
     }
     return result >>> 0;
@@ -191,7 +191,7 @@ export class MachineBus implements CpuBus {
       const byte =
         piece === undefined
           ? this.#nothingRead(this.#ports, port + i, 1)
-          : (piece.what as Window).read(port + i - piece.base + piece.offset, 1);
+          : piece.what.read(port + i - piece.base + piece.offset, 1);
       result |= byte << (8 * i);
     }
     return result >>> 0;
@@ -204,7 +204,7 @@ export class MachineBus implements CpuBus {
       if (slot === 0) this.#nothingWritten(this.#ports, port + i, 1, byte);
       else {
         const piece = this.#portPieces[slot - 1]!;
-        (piece.what as Window).write(port + i - piece.base + piece.offset, 1, byte);
+        piece.what.write(port + i - piece.base + piece.offset, 1, byte);
       }
     }
   }

@@ -214,6 +214,29 @@ describe('declarations that contradict themselves', () => {
   });
 });
 
+describe('answers that nobody asks for, in a file that nobody has type-checked', () => {
+  test.each([
+    ['inputs', 'gat', 'it has gate.'],
+    ['vectors', 'inta', 'it has none.'],
+    ['registers', 'CTRLL', 'it has CTRL.'],
+    ['windows', 'regs', 'it has none.'],
+  ])('%s.%s', (part, name, rest) => {
+    const behaviour = { [part]: { [name]: {} } } as never;
+    const type = defineDevice(
+      'x',
+      {
+        spec: 'x',
+        pins: { gate: input(), irq: output() },
+        windows: { regs: registers({ CTRL: { at: 0, size: 1, access: 'rw' } }) },
+      },
+      () => behaviour,
+    );
+    expect(() => testbench(type)).toThrow(
+      `The behaviour of x answers ${part}.${name}, which its table does not have; ${rest}`,
+    );
+  });
+});
+
 test('a device asks for its implementation and its backends by name', () => {
   const asked: unknown[] = [];
   const token = Symbol('Dial');

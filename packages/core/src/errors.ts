@@ -12,7 +12,9 @@ export type MainboardErrorCode =
   /** The board has no such chip. */
   | 'unknown-device'
   | 'bad-property'
-  /** A wire that cannot be: made twice, or to a sink that has its one source already. */
+  /** Something mapped that does not exist, or memory mapped among the ports. */
+  | 'bad-mapping'
+  /** A wire that cannot be: made twice, to a sink that has its one source already, or between ends that do not go together. */
   | 'bad-wire'
   /** Guest RAM and ROM exceed what one machine can have. */
   | 'memory-too-large'

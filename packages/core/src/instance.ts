@@ -7,7 +7,7 @@ import {
   type DeviceSpec,
 } from './device.ts';
 import type { DmaPort } from './dma.ts';
-import { MainboardError } from './errors.ts';
+import { listed, MainboardError } from './errors.ts';
 import { createPins, type InPin, type Pin, type PinScope, type VectorSource } from './pin.ts';
 import { resolveProperties } from './property.ts';
 import { RegisterFile } from './register.ts';
@@ -183,12 +183,33 @@ export class DeviceInstance {
 
   #connectBehaviour(): void {
     const behaviour = this.#behaviour as LooseBehaviour;
+    this.#checkAnswers('inputs', behaviour.inputs, this.#pinsOfKind('in'));
+    this.#checkAnswers('vectors', behaviour.vectors, this.#pinsOfKind('vector-source'));
+    this.#checkAnswers('registers', behaviour.registers, this.registers.names);
+    const windows = Object.entries((this.type.spec as DeviceSpec).windows ?? {});
+    const handled = windows.filter(([, window]) => window.kind === 'handlers').map(([key]) => key);
+    this.#checkAnswers('windows', behaviour.windows, handled);
     for (const [key, pins] of Object.entries(this.pins)) {
       for (const pin of Array.isArray(pins) ? (pins as readonly Pin[]) : [pins as Pin]) {
         if (pin.kind === 'in') pin.onChange = behaviour.inputs?.[key];
         else if (pin.kind === 'vector-source') pin.answer = behaviour.vectors?.[key];
       }
     }
+  }
+
+  #pinsOfKind(kind: Pin['kind']): string[] {
+    return Object.keys(this.pins).filter(key => [this.pins[key]!].flat()[0]?.kind === kind);
+  }
+
+  /** An answer under a misspelt name would never be asked for; the compiler sees that in checked files only. */
+  #checkAnswers(part: string, answers: object | undefined, names: readonly string[]): void {
+    const unknown = Object.keys(answers ?? {}).find(name => !names.includes(name));
+    if (unknown === undefined) return;
+    throw new MainboardError(
+      'bad-declaration',
+      `The behaviour of ${this.type.type} answers ${part}.${unknown}, which its table does not have; it has ${listed(names)}.`,
+      { device: this.name, part, name: unknown },
+    );
   }
 
   #compile(spec: DeviceSpec, trace: Trace): Record<string, Window> {

@@ -100,6 +100,19 @@ describe('interrupt acknowledge', () => {
   });
 });
 
+test('ends that do not go together, in a file that nobody has type-checked', () => {
+  const scope = new PinScope();
+  const [out, sink] = [new OutPin('pit.out', scope), new VectorSink('cpu0.inta')];
+  expect(() => connect([out, undefined] as never)).toThrow(
+    'A net goes from pit.out (out) to a pin that does not exist; it must go from an output to an input, or',
+  );
+  expect(() => connect([undefined, sink] as never)).toThrow(
+    'from a pin that does not exist to cpu0.inta (vector-sink)',
+  );
+  expect(() => connect([out, out] as never)).toThrow('from pit.out (out) to pit.out (out)');
+  expect(() => connect([out, sink] as never)).toThrow('from pit.out (out) to cpu0.inta (vector-sink)');
+});
+
 test('an array of pins is named by its index', () => {
   const pins = createPins('pic0', 'ir', inputs(2), new PinScope()) as InPin[];
   expect(pins.map(pin => pin.name)).toEqual(['pic0.ir[0]', 'pic0.ir[1]']);

@@ -127,6 +127,17 @@ export class VectorSink {
     return this.source !== undefined;
   }
 
+  connect(source: VectorSource): void {
+    if (this.source !== undefined) {
+      throw new MainboardError(
+        'bad-wire',
+        `${this.name} is wired to ${this.source.name} and to ${source.name}; it takes one source only.`,
+        { sink: this.name, sources: [this.source.name, source.name] },
+      );
+    }
+    this.source = source;
+  }
+
   /** @returns the vector, 0–255; FFh, as a floating bus reads, when nothing is connected. */
   acknowledge(): number {
     return this.source === undefined ? FLOATING : this.source.acknowledge();
@@ -165,26 +176,25 @@ export type PinsOf<D extends PinDeclaration> = D['count'] extends number
 /** One connection: from what drives or answers to what listens or asks. */
 export type Net = readonly [OutPin, InPin] | readonly [VectorSource, VectorSink];
 
-/** Makes one connection. @throws MainboardError `bad-wire` */
+/**
+ * Makes one connection. The compiler refuses ends that do not go together, but a board file may come here unchecked.
+ * @throws MainboardError `bad-wire`
+ */
 export function connect(net: Net): void {
-  const [source, sink] = net;
-  if (source.kind === 'out') {
-    source.connect(sink as InPin);
-    return;
-  }
-  const one = sink as VectorSink;
-  if (one.source !== undefined) {
+  const [source, sink] = net as readonly [Pin | undefined, Pin | undefined];
+  if (source?.kind === 'out' && sink?.kind === 'in') source.connect(sink);
+  else if (source?.kind === 'vector-source' && sink?.kind === 'vector-sink') sink.connect(source);
+  else {
     throw new MainboardError(
       'bad-wire',
-      `${one.name} is wired to ${one.source.name} and to ${source.name}; it takes one source only.`,
-      {
-        sink: one.name,
-        sources: [one.source.name, source.name],
-      },
+      `A net goes from ${described(source)} to ${described(sink)}; it must go from an output to an input, or from a vector source to a vector sink.`,
+      { source: source?.name, sink: sink?.name },
     );
   }
-  one.source = source;
 }
+
+const described = (pin: Pin | undefined): string =>
+  pin === undefined ? 'a pin that does not exist' : `${pin.name} (${pin.kind})`;
 
 /** Makes the pins of one declaration. */
 export function createPins(

@@ -25,6 +25,7 @@ import {
   Trace,
   VectorSink,
   VectorSource,
+  type Window,
 } from '@mainboard/core';
 import { FakeChardev } from './fake-chardev.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -165,7 +166,7 @@ function ramBus(size: number, trace: Trace): MachineBus {
   return new MachineBus({
     guest: new GuestMemory(size),
     memory,
-    ports: new AddressSpace('ports', 65_536),
+    ports: new AddressSpace<Window>('ports', 65_536, ['window']),
     trace,
     acknowledge: () => 0xff,
     now: () => 0,
