@@ -23,7 +23,7 @@ function build(
   container.bind<Accelerator>(Accelerator).toConstantValue(new FakeAccelerator());
   container.bind<Host>(Host).toConstantValue(new FakeHost());
   const loaded = { definition, modules: [], file: 'machine.ts' };
-  return buildMachine(plugged(loaded, container, { serial, debugcon }), {}, container);
+  return buildMachine(plugged(loaded, container, { serial, debugcon, asked: ['debugcon'] }), {}, container);
 }
 
 /** A chip that sends its name. */
@@ -55,6 +55,14 @@ describe('channels are plugged', () => {
     bus.portWrite(0x3f8, 1, 0x53);
     expect([serial.text, debugcon.text]).toEqual(['S', 'D']);
   });
+});
+
+test('a channel that was asked for needs a place, the others do not', () => {
+  const machine = defineMachine('m', {}, () => {});
+  expect(build(machine, { serial: new FakeChardev() }).name).toBe('m');
+  expect(() => build(machine, { debugcon: new FakeChardev() })).toThrow(
+    'Machine m has no debug console; leave --debugcon away.',
+  );
 });
 
 test('chips that nobody has bound get their default implementation', () => {

@@ -17,15 +17,19 @@ import { tell } from './user-file.ts';
 export interface Plugs {
   readonly serial: Chardev | undefined;
   readonly debugcon: Chardev | undefined;
+  /** Those that the user asked for: a machine without a place for them is refused. */
+  readonly asked?: readonly ('serial' | 'debugcon')[];
 }
+const PLACES = { serial: 'serial port', debugcon: 'debug console' } as const;
 
 /**
  * The machine with the host's channels plugged in as its chips are added: serial into the first chip with a channel
  * that is no debug console, debugcon into the first debug console. A chip that nobody has bound gets its default
  * implementation, so that a user's device needs no module.
+ * @throws CliError from `build`, for a channel without a place and for what a user's board throws.
  */
 export function plugged({ definition, file }: LoadedMachine, container: Container, plugs: Plugs): AnyMachineDefinition {
-  const left: { -readonly [K in keyof Plugs]: Plugs[K] } = { ...plugs };
+  const left = { serial: plugs.serial, debugcon: plugs.debugcon };
   const plug = (name: string, type: AnyDeviceType): void => {
     if (!container.isBound(type.id)) container.bind(type.id).toConstantValue(type.implementation);
     if (!Object.values((type.spec as DeviceSpec).backends ?? {}).includes(Chardev)) return;
@@ -38,6 +42,9 @@ export function plugged({ definition, file }: LoadedMachine, container: Containe
     const wrapped = withAdd(board, plug);
     if (file === undefined) definition.build(wrapped);
     else guarded(definition, wrapped);
+    for (const name of plugs.asked ?? [])
+      if (left[name] !== undefined)
+        throw new CliError(`Machine ${definition.name} has no ${PLACES[name]}; leave --${name} away.`);
   };
   return { ...definition, build };
 }

@@ -14,7 +14,8 @@ import { parseTrace, TraceOutput } from './trace-output.ts';
 
 export interface RunRequest {
   readonly accel: string;
-  readonly serial: string;
+  /** `stdio`, when undefined. */
+  readonly serial: string | undefined;
   readonly debugcon: string | undefined;
   readonly trace: string | undefined;
   /** Seconds. */
@@ -30,7 +31,7 @@ export async function runMachine(loaded: LoadedMachine, request: RunRequest): Pr
   const options = await withDefaultGuest(loaded.definition, machineOptions(loaded.definition, request.given));
   const traceRequest = request.trace === undefined ? undefined : parseTrace(request.trace);
   const accelerator = await chooseAccelerator(request.accel);
-  const channels = await openChannels(request, session);
+  const channels = await openChannels({ serial: request.serial ?? 'stdio', debugcon: request.debugcon }, session);
   let trace: TraceOutput | undefined;
   let machine: Machine | undefined;
   try {
@@ -40,6 +41,7 @@ export async function runMachine(loaded: LoadedMachine, request: RunRequest): Pr
     const definition = plugged(loaded, container, {
       serial: channels.serial.chardev,
       debugcon: channels.debugcon?.chardev,
+      asked: (['serial', 'debugcon'] as const).filter(name => request[name] !== undefined),
     });
     machine = buildMachine(definition, options, container, {
       onReset: request.onReboot === 'exit' ? 'stop' : 'continue',

@@ -9,7 +9,7 @@ export function runCommand(machine: LoadedMachine | undefined, done: (outcome: O
     .description('run a machine; without a kernel it boots the embedded guest')
     .argument('<machine>', 'a name that `mainboard machines` lists, or a .ts file that exports a machine')
     .option('--accel <auto|kvm|soft>', 'what runs the processor', 'auto')
-    .option('--serial <channel>', 'stdio, file:PATH, tcp:HOST:PORT[,server] or none', 'stdio')
+    .option('--serial <channel>', 'stdio (default), file:PATH, tcp:HOST:PORT[,server] or none')
     .option('--debugcon <channel>', 'the debug console: stdio, file:PATH or none')
     .option('--trace <categories>', 'device,register,port,memory,pin,irq,exit,unhandled or all; file=PATH')
     .option('--timeout <seconds>', 'end with status 124 after so long')
@@ -22,7 +22,7 @@ export function runCommand(machine: LoadedMachine | undefined, done: (outcome: O
       done(
         await runMachine(machine!, {
           accel: options.accel!,
-          serial: options.serial!,
+          serial: options.serial,
           debugcon: options.debugcon,
           trace: options.trace,
           timeout: seconds(options.timeout),
