@@ -12,12 +12,22 @@ export const ACCELERATOR_ARENA = 128 * 2 ** 20;
 export const MAX_GUEST_MEMORY = 65_536 * WASM_PAGE - ACCELERATOR_ARENA - WASM_PAGE;
 
 /**
+ * A `WebAssembly.Memory`, spelt out: declarations that name the class would not compile for a program without the DOM
+ * library, and declarations of our own would not compile for one that has it.
+ */
+export interface WasmMemory {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  /** @param pages of 64 KiB. @returns how many there were. */
+  grow(pages: number): number;
+}
+
+/**
  * All RAM and ROM of one machine, in one shared WebAssembly memory: KVM maps it as memory slots, the software CPU
  * addresses it directly, devices read it through these views. *Offsets* count from the start of the memory, so the
  * first guest byte is at {@link ACCELERATOR_ARENA}.
  */
 export class GuestMemory {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: WasmMemory;
   /** Every byte of the memory, the accelerator's arena included; index by offset. */
   readonly bytes: Uint8Array;
   readonly view: DataView;

@@ -20,7 +20,7 @@ export {
 } from './device.ts';
 export { BusDma, type DmaPort } from './dma.ts';
 export { hex, listed, MainboardError, type MainboardErrorCode } from './errors.ts';
-export { ACCELERATOR_ARENA, GuestMemory, MAX_GUEST_MEMORY } from './guest-memory.ts';
+export { ACCELERATOR_ARENA, GuestMemory, MAX_GUEST_MEMORY, type WasmMemory } from './guest-memory.ts';
 export { DeviceInstance, type DeviceSnapshot, type DeviceSurroundings } from './instance.ts';
 export { Machine } from './machine.ts';
 export {
