@@ -158,15 +158,19 @@ export class DeviceInstance {
     this.update();
   }
 
+  /** @throws MainboardError `bad-snapshot` unless it is one of this type of device. */
+  checkSnapshot(snapshot: DeviceSnapshot): void {
+    if (snapshot.type === this.type.type) return;
+    throw new MainboardError(
+      'bad-snapshot',
+      `The snapshot of ${this.name} is of a ${snapshot.type}, the device is a ${this.type.type}; restore it into the board that it was taken from.`,
+      { device: this.name },
+    );
+  }
+
   /** The part of a restore before `update()`. */
   restoreState(snapshot: DeviceSnapshot): void {
-    if (snapshot.type !== this.type.type) {
-      throw new MainboardError(
-        'bad-snapshot',
-        `The snapshot of ${this.name} is of a ${snapshot.type}, the device is a ${this.type.type}; restore it into the board that it was taken from.`,
-        { device: this.name },
-      );
-    }
+    this.checkSnapshot(snapshot);
     this.#clock.cancelAll();
     this.registers.restore(snapshot.registers);
     assignState(this.state as ReturnType<typeof copyState>, snapshot.state, new Set());

@@ -222,6 +222,21 @@ describe('until', () => {
     expect(machine.clock.queue.next).toBe(Number.POSITIVE_INFINITY);
   });
 
+  test('a condition that throws is told to who waits, and the machine runs on', async () => {
+    const { machine, host, vcpu, spin } = bench();
+    vcpu.script = spin;
+    const outcome = expect(
+      machine.until(() => {
+        if (vcpu.calls.run > 1) throw new Error('no such screen');
+        return false;
+      }),
+    ).rejects.toThrow('no such screen');
+    machine.start();
+    for (let i = 0; i < 4; i++) host.turn();
+    await outcome;
+    expect(machine.state).toBe('running');
+  });
+
   test('what cannot come any more is refused', async () => {
     const { machine } = bench();
     const waiting = machine.until('reset');
@@ -295,7 +310,7 @@ describe('save and restore', () => {
   });
 
   test('a snapshot of something else is refused', async () => {
-    const { machine } = bench();
+    const { machine, bus } = bench();
     expect(() => machine.save()).toThrow('A machine that is built cannot save; start or reset it first.');
     machine.reset();
     const saved = machine.save();
@@ -304,6 +319,10 @@ describe('save and restore', () => {
     );
     expect(() => machine.restore({ ...saved, memorySize: 1 })).toThrow('The snapshot has 1 bytes of memory');
     expect(() => machine.restore({ ...saved, devices: {} })).toThrow('without pic0');
+    bus.memoryWrite(0x100, 1, 7);
+    const other = { ...saved.devices, tick: saved.devices.pic0! };
+    expect(() => machine.restore({ ...saved, devices: other })).toThrow('The snapshot of tick is of a test-pic');
+    expect(bus.memoryRead(0x100, 1)).toBe(7); // refused before anything was changed
   });
 
   test('a reset restores the ROM and leaves the RAM', () => {

@@ -48,6 +48,7 @@ export class Machine extends EventEmitter<MachineEvents> {
   #pendingReset: ResetReason | undefined;
   #pendingEnding: Ending | undefined;
   #pendingInit = false;
+  #disposal: Promise<void> | undefined;
   readonly #waiters: Waiters;
 
   constructor(parts: MachineParts) {
@@ -108,8 +109,8 @@ export class Machine extends EventEmitter<MachineEvents> {
 
   /** Stops at the next instruction boundary; the virtual clock stands still. Resolves then. */
   async pause(): Promise<void> {
-    if (this.#state !== 'running') return;
-    const stopped = this.#loop.stop();
+    if (this.#state !== 'running' && this.#state !== 'paused') return;
+    const stopped = this.#loop.stop(); // paused already, it may still be on its way to the boundary
     this.#enter('paused');
     await stopped;
   }
@@ -178,6 +179,7 @@ export class Machine extends EventEmitter<MachineEvents> {
         },
       );
     }
+    for (const [name, device] of this.devices) device.checkSnapshot(snapshot.devices[name]!); // before anything changes
     restoreMemory(this.guest, snapshot, (offset, size) => this.bus.announceWrite(offset, size));
     this.clock.set(snapshot.now);
     settle(this.devices, this.#scope, () => {
@@ -190,16 +192,23 @@ export class Machine extends EventEmitter<MachineEvents> {
     if (this.#state !== 'running') this.#enter('paused');
   }
 
-  /** Gives back everything: descriptors, threads, timers. Resolves when the processor has stopped. */
-  async dispose(): Promise<void> {
-    if (this.#state === 'disposed') return;
+  /** Gives back everything: descriptors, threads, timers. Resolves when that is done, also the second time. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#dispose();
+    return this.#disposal;
+  }
+
+  async #dispose(): Promise<void> {
     const stopped = this.#loop.stop();
     const inRun = this.#loop.inRun;
     this.#enter('disposed');
     this.#waiters.fail(this.#endedError());
     if (inRun) await stopped;
-    for (const device of this.devices.values()) device.dispose();
-    this.accelerator.dispose();
+    try {
+      for (const device of this.devices.values()) device.dispose();
+    } finally {
+      this.accelerator.dispose();
+    }
   }
 
   #owner(cpu: Cpu): RunLoopOwner {

@@ -123,26 +123,42 @@ describe('the run loop', () => {
     expect(machine.devices.get('pic0')!.save().state).toEqual({ edges: vectors.length });
   });
 
-  test('a processor in another thread: a promise, and pause waits for it', async () => {
-    const { machine, host, vcpu, log } = bench();
+  test('a timer that is armed for now again and again stops neither the guest nor the host', () => {
+    const { machine, host, vcpu } = bench();
+    vcpu.script = nanoseconds => {
+      host.time += nanoseconds;
+      return slice;
+    };
+    const timer = machine.clock.timer(() => timer.arm(0));
+    timer.arm(0);
+    machine.start();
+    for (let i = 0; i < 3; i++) host.turn();
+    expect(vcpu.calls.run).toBeGreaterThan(2);
+  });
+
+  test('a processor in another thread: a promise; pause and dispose wait for it, each time', async () => {
+    const { accelerator, machine, host, vcpu, log } = bench();
     let finish!: (exit: Exit) => void;
     vcpu.script = () => new Promise(resolve => (finish = resolve));
     machine.start();
     host.turn();
-    const paused = machine.pause().then(() => log.push('paused'));
+    const paused = [1, 2].map(n => machine.pause().then(() => log.push(`paused ${n}`)));
     await Promise.resolve();
-    expect([log.at(-1), vcpu.calls.kick]).toEqual(['running → paused', 1]);
+    expect(log.at(-1)).toBe('running → paused');
+    expect(vcpu.calls.kick).toBeGreaterThan(0);
     expect(() => machine.save()).toThrow('in the middle of an instruction');
     finish(slice);
-    await paused;
-    expect([log.at(-1), host.busy]).toEqual(['paused', false]);
+    await Promise.all(paused);
+    expect([log.slice(-2), host.busy]).toEqual([['paused 1', 'paused 2'], false]);
     machine.start();
     host.turn();
     expect(vcpu.calls.run).toBe(2);
-    const disposed = machine.dispose();
+    const disposed = [1, 2].map(n => machine.dispose().then(() => log.push(`disposed ${n}`)));
+    await Promise.resolve();
+    expect([log.at(-1), accelerator.disposed]).toEqual(['running → disposed', false]);
     finish({ kind: 'halt' });
-    await disposed;
-    expect(machine.state).toBe('disposed');
+    await Promise.all(disposed);
+    expect([log.slice(-2), accelerator.disposed]).toEqual([['disposed 1', 'disposed 2'], true]);
   });
 
   test('an interrupt between a remote halt and its arrival is not slept over', async () => {

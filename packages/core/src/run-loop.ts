@@ -11,6 +11,8 @@ const MIN_SLICE = 20_000;
 const TURN = MS;
 /** A shorter wait is spent in turns of the event loop, as host timers are coarser than this. */
 const SHORT_WAIT = 200_000;
+/** Overdue deadlines at a time: a device that a guest makes re-arm for now stops neither the guest nor the host. */
+const MAX_DEADLINES = 1000;
 /** The longest sleep of a halted processor; it only serves to keep the host's event loop alive. */
 const MAX_SLEEP = 60_000 * MS;
 
@@ -205,6 +207,7 @@ export class RunLoop {
    */
   #fireTimers(): void {
     const now = this.#clock.now();
-    while (this.#clock.queue.fireNext(now)) if (!this.#running || this.#owner.interruptPending()) return;
+    for (let fired = 0; fired < MAX_DEADLINES && this.#clock.queue.fireNext(now); fired++)
+      if (!this.#running || this.#owner.interruptPending()) return;
   }
 }

@@ -6,7 +6,7 @@ import type { MachineEvents } from './machine-events.ts';
 interface Waiter {
   /** @returns whether what it waits for has come. */
   check(): boolean;
-  fail(error: MainboardError): void;
+  fail(error: unknown): void;
 }
 
 /** Those who wait for something of a machine; see `Machine.until`. */
@@ -43,8 +43,13 @@ export class Waiters {
       };
       const waiter: Waiter = {
         check() {
-          if (typeof what === 'string' || !what()) return false;
-          heard();
+          if (typeof what === 'string') return false;
+          try {
+            if (!what()) return false;
+            heard();
+          } catch (error) {
+            this.fail(error); // a condition that throws is its author's to hear of, not a failure of the machine
+          }
           return true;
         },
         fail(error) {
