@@ -45,6 +45,7 @@ const pushOperand: Description = {
 const popOperand: Description = {
   hot: true,
   dimensions: STACK,
+  ignoresMemory: true, // the stack comes first
   run(o, f) {
     // POP to memory computes its address with the new stack pointer; POP to a segment register loads a descriptor.
     if (f.operands[0]!.kind !== OPERAND_KIND.gpr) return o.escape();

@@ -57,8 +57,9 @@ const bytes = (w: Width): number => w / 8;
 export const strings = {
   movs: string((o, f, w) => {
     const from = pointer(o, f, GPR.rsi, bytes(w), false);
+    const value = o.load(w, from.linear); // whatever may be wrong with the destination
     const to = pointer(o, f, GPR.rdi, bytes(w), true);
-    o.store(w, to.linear, o.load(w, from.linear));
+    o.store(w, to.linear, value);
     from.advance();
     to.advance();
   }),
@@ -82,8 +83,8 @@ export const strings = {
   }, true),
   cmps: string((o, f, w) => {
     const left = pointer(o, f, GPR.rsi, bytes(w), false);
-    const right = pointer(o, f, GPR.rdi, bytes(w), false);
     const a = o.load(w, left.linear);
+    const right = pointer(o, f, GPR.rdi, bytes(w), false);
     const b = o.load(w, right.linear);
     o.flagsSub(w, a, b, o.binary('sub', w, a, b));
     left.advance();
