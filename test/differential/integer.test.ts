@@ -13,20 +13,23 @@ import { Silicon, siliconFeatures } from './silicon.ts';
 import { Software } from './software.ts';
 
 const SEED = 1;
-const CASES_PER_ROW = 40;
+const CASES_PER_ROW = 30;
 /** Divergences to report in full. */
 const SHOWN = 5;
 
 const silicon = Silicon.build();
-const missing = 'missing' in silicon ? silicon.missing : undefined;
 
 afterAll(() => {
   if (silicon instanceof Silicon) silicon.dispose();
 });
 
-describe.each([64, 32] as const)('%i-bit integer instructions on silicon and in software', bits => {
+describe.each([64, 32, 16] as const)('%i-bit integer instructions on silicon and in software', bits => {
   if (!(silicon instanceof Silicon)) {
-    test.skip(`skipped: ${missing}`, () => {});
+    test.skip(`skipped: ${silicon.missing}`, () => {});
+    return;
+  }
+  if (bits === 16 && !silicon.runs16Bit) {
+    test.skip('skipped: the kernel has no 16-bit segments (CONFIG_X86_16BIT)', () => {});
     return;
   }
   const onSilicon = siliconFeatures();

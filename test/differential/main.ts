@@ -11,7 +11,7 @@ import { shrink } from './shrink.ts';
 import { Silicon, siliconFeatures } from './silicon.ts';
 import { Software } from './software.ts';
 
-const USAGE = `usage: run.mjs [--bits 32|64] [--seconds N] [--seed N] [--rows TEXT] [--shown N]   random cases; TEXT as in 'shl' or '0f ac'
+const USAGE = `usage: run.mjs [--bits 16|32|64] [--seconds N] [--seed N] [--rows TEXT] [--shown N]   random cases; TEXT as in 'shl' or '0f ac'
        run.mjs --case 'code=… rax=… …'                              one case, as a report has it`;
 /** Cases of each row between two looks at the clock. */
 const BATCH = 20;
@@ -86,7 +86,7 @@ else if (!(silicon instanceof Silicon)) {
 } else {
   try {
     const { rows } = values;
-    const bits = values.bits === '32' ? 32 : 64;
+    const bits = values.bits === '32' ? 32 : values.bits === '16' ? 16 : 64;
     const options: Options = {
       bits,
       seconds: Number(values.seconds),

@@ -1,5 +1,5 @@
 import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts';
-import type { Bits, Outcome } from './case.ts';
+import { type Bits, type Outcome, TIMEOUT } from './case.ts';
 import { type Difference, differences } from './compare.ts';
 import { type Generated, Generator } from './generate.ts';
 import { Random } from './random.ts';
@@ -60,6 +60,8 @@ export class Runner {
       this.cases++;
       if (silicon.vector === 3 || alwaysFaults(made.row)) this.executed.add(made.row);
       else this.faults++;
+      // A loop whose count an instruction before it changed: silicon may come to its end in time.
+      if (software.vector === TIMEOUT && made.row.mnemonic.startsWith('loop')) continue;
       const differing = differences(silicon, software, made.undefinedFlags);
       if (differing.length > 0) found.push({ case: made, silicon, software, differences: differing });
     }

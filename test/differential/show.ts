@@ -55,7 +55,8 @@ export function parseCase(text: string): Case {
     pairs.delete(name);
     return value;
   };
-  const bits = take('bits') === '32' ? 32 : 64;
+  const given = take('bits');
+  const bits = given === '32' ? 32 : given === '16' ? 16 : 64;
   const window = new Uint8Array(WINDOW.size);
   const code = Uint8Array.from(Buffer.from(take('code'), 'hex'));
   window.set(Buffer.from(take('window'), 'hex'));

@@ -8,6 +8,7 @@
  * and any value may be in any register.
  */
 #define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -27,6 +28,8 @@ enum {
   DATA_SIZE = 3 * PAGE,
   WINDOW = PAGE - 128, /* offset in DATA of the bytes that the case gives; the others are 0 */
   GS_BASE = DATA + 0x800,
+  BASE_16 = DATA - 0x4000, /* of the data segment of 16-bit code; its code segment starts at CODE */
+  LIMIT_16 = 0x77ff,
   BYTES = 64,
   CHANGES = 48,
   TIMEOUT = 255, /* a vector that does not exist */
@@ -34,10 +37,12 @@ enum {
   USER32_CS = 0x23, /* Linux's selectors */
   USER_CS = 0x33,
   USER_DS = 0x2b,
+  CS_16 = 0x07, /* of the local descriptor table */
+  DS_16 = 0x0f,
 };
 
 struct input {
-  uint64_t gpr[16], rip, flags, bits; /* of the code segment: 32 or 64 */
+  uint64_t gpr[16], rip, flags, bits; /* of the code segment: 16, 32 or 64 */
   uint8_t code[BYTES], window[256];
 };
 struct output {
@@ -73,6 +78,8 @@ static void store(greg_t *registers, struct output *out, int timeout) {
   uint64_t before[DATA_SIZE / 8];
   const uint64_t *after = (const uint64_t *)data;
   for (int i = 0; i < 16; i++) out->gpr[i] = registers[REGISTER[i]];
+  /* With a 16-bit stack the kernel's own addresses show in the upper half, which such code cannot see. */
+  if (inputs[at].bits != 64) out->gpr[4] &= 0xffffffff;
   out->rip = registers[REG_RIP];
   out->flags = registers[REG_EFL];
   out->vector = timeout ? TIMEOUT : registers[REG_TRAPNO];
@@ -92,14 +99,16 @@ static void store(greg_t *registers, struct output *out, int timeout) {
 
 static void load(greg_t *registers, const struct input *in) {
   /* 32-bit code needs them, and the kernel leaves them as the last case did. */
-  __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(USER_DS));
+  int cs = in->bits == 64 ? USER_CS : in->bits == 32 ? USER32_CS : CS_16;
+  uint64_t ds = in->bits == 16 ? DS_16 : USER_DS;
+  __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(ds));
   memset(code, 0xcc, CODE_SIZE);
   memcpy(code + (in->rip - CODE), in->code, BYTES);
   memset(data, 0, DATA_SIZE);
   memcpy(data + WINDOW, in->window, sizeof in->window);
   for (int i = 0; i < 16; i++) registers[REGISTER[i]] = in->gpr[i];
-  registers[REG_RIP] = in->rip;
-  registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~0xffff) | (in->bits == 32 ? USER32_CS : USER_CS);
+  registers[REG_RIP] = in->bits == 16 ? in->rip - CODE : in->rip;
+  registers[REG_CSGSFS] = (registers[REG_CSGSFS] & 0x0000ffffffff0000) | ds << 48 | cs; /* SS on top */
   registers[REG_EFL] = (in->flags & STATUS_AND_DF) | 0x202;
 }
 
@@ -148,6 +157,12 @@ int main(void) {
   for (int i = 0; i < CODE_SIZE + DATA_SIZE; i += PAGE)
     *(volatile uint8_t *)(uintptr_t)(i < CODE_SIZE ? CODE + i : DATA + i - CODE_SIZE);
   syscall(SYS_arch_prctl, ARCH_SET_GS, (unsigned long)GS_BASE);
+
+  struct user_desc segment = {.base_addr = CODE, .limit = 0xffff, .contents = MODIFY_LDT_CONTENTS_CODE};
+  int has16 = syscall(SYS_modify_ldt, 1, &segment, sizeof segment) == 0;
+  segment = (struct user_desc){.entry_number = 1, .base_addr = BASE_16, .limit = LIMIT_16};
+  has16 = has16 && syscall(SYS_modify_ldt, 1, &segment, sizeof segment) == 0;
+  if (inputs[0].bits == 16 && !has16) return 3;
 
   stack_t stack = {.ss_sp = malloc(1 << 18), .ss_size = 1 << 18};
   sigaltstack(&stack, 0);

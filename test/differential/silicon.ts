@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Feature } from '../../packages/accelerator/src/x86/isa/row.ts';
-import { type Case, INPUT_SIZE, OUTPUT_SIZE, type Outcome, readOutcome, writeCase } from './case.ts';
+import { type Case, CODE, INPUT_SIZE, OUTPUT_SIZE, type Outcome, readOutcome, WINDOW, writeCase } from './case.ts';
 
 /** The processor that runs this, as the oracle. */
 export class Silicon {
@@ -29,19 +29,35 @@ export class Silicon {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
+  /** Whether the kernel lets a process have 16-bit segments. */
+  get runs16Bit(): boolean {
+    const nothing = {
+      code: new Uint8Array(0),
+      rip: CODE.address,
+      gpr: new BigUint64Array(16),
+      flags: 0,
+      bits: 16,
+    } as const;
+    return this.#spawn([{ ...nothing, window: new Uint8Array(WINDOW.size) }]).status === 0;
+  }
+
   /** Runs cases in one process. */
   run(cases: readonly Case[]): Outcome[] {
     if (cases.length === 0) return [];
-    const input = new DataView(new ArrayBuffer(cases.length * INPUT_SIZE));
-    for (const [n, c] of cases.entries()) writeCase(c, input, n * INPUT_SIZE);
-    const { status, signal, stdout } = spawnSync(join(this.#directory, 'silicon'), [], {
-      input: new Uint8Array(input.buffer),
-      maxBuffer: cases.length * OUTPUT_SIZE + 1,
-    });
+    const { status, signal, stdout } = this.#spawn(cases);
     if (status !== 0 || stdout.length !== cases.length * OUTPUT_SIZE)
       throw new Error(`silicon.c ended with ${signal ?? `status ${status}`} after ${stdout.length} bytes`);
     const view = new DataView(stdout.buffer, stdout.byteOffset, stdout.length);
     return cases.map((_, n) => readOutcome(view, n * OUTPUT_SIZE));
+  }
+
+  #spawn(cases: readonly Case[]): SpawnSyncReturns<Buffer> {
+    const input = new DataView(new ArrayBuffer(cases.length * INPUT_SIZE));
+    for (const [n, c] of cases.entries()) writeCase(c, input, n * INPUT_SIZE);
+    return spawnSync(join(this.#directory, 'silicon'), [], {
+      input: new Uint8Array(input.buffer),
+      maxBuffer: cases.length * OUTPUT_SIZE + 1,
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 import { ACCELERATOR_ARENA, type CpuBus, type CpuState, GuestMemory } from '@mainboard/core';
 import { SoftVcpu } from '../../packages/accelerator/src/x86/vcpu.ts';
-import { type Case, CODE, DATA, GS_BASE, type Outcome, outcome, SHUTDOWN, TIMEOUT, WINDOW } from './case.ts';
+import { type Case, CODE, DATA, DATA_16, GS_BASE, type Outcome, outcome, SHUTDOWN, TIMEOUT, WINDOW } from './case.ts';
 
 /** Physical addresses. */
 const AT = {
@@ -22,7 +22,15 @@ const AT = {
 /** Where the supervisor's 2 MiB are: in the half of the address space that a user process never sees. */
 const SUPERVISOR = 0xffff_ffff_8000_0000n;
 /** Selectors as Linux has them, since instructions read them. */
-const SELECTOR = { kernelCode: 0x10, tss: 0x40, userCode32: 0x23, userData: 0x2b, userCode: 0x33 } as const;
+const SELECTOR = {
+  kernelCode: 0x10,
+  tss: 0x40,
+  userCode32: 0x23,
+  userData: 0x2b,
+  userCode: 0x33,
+  code16: 0x07,
+  data16: 0x0f,
+} as const;
 const PAGE = { present: 1, writable: 2, user: 4, large: 0x80, noExecute: 1n << 63n } as const;
 const HLT = 0xf4;
 /** Exceptions that push an error code. */
@@ -36,6 +44,7 @@ export class Software {
   readonly #view = new DataView(this.#guest.memory.buffer, ACCELERATOR_ARENA);
   readonly #start: CpuState;
   readonly #start32: CpuState;
+  readonly #start16: CpuState;
   /** Nanoseconds; goes on at every look, so that a case that hangs ends. */
   #now = 0;
 
@@ -57,6 +66,10 @@ export class Software {
     this.#writeTables();
     this.#start = this.#state();
     const cs = { selector: SELECTOR.userCode32, base: 0n, limit: 0xffff_ffff, rights: 0xc0fb };
+    const cs16 = { selector: SELECTOR.code16, base: BigInt(CODE.address), limit: 0xffff, rights: 0xfb };
+    const ds16 = { selector: SELECTOR.data16, base: BigInt(DATA_16.base), limit: DATA_16.limit, rights: 0xf3 };
+    const all16 = { cs: cs16, ss: ds16, ds: ds16, es: ds16 };
+    this.#start16 = { ...this.#start, segments: { ...this.#start.segments, ...all16 } };
     this.#start32 = { ...this.#start, segments: { ...this.#start.segments, cs } };
   }
 
@@ -128,8 +141,9 @@ export class Software {
     ram.fill(0, AT.data, AT.data + DATA.size);
     ram.set(c.window, AT.data + WINDOW.offset);
     const before = ram.slice(AT.data, AT.data + DATA.size);
-    const start = c.bits === 64 ? this.#start : this.#start32;
-    vcpu.restore({ ...start, gpr: c.gpr, rip: BigInt(c.rip), rflags: BigInt(c.flags | 0x202) });
+    const start = c.bits === 64 ? this.#start : c.bits === 32 ? this.#start32 : this.#start16;
+    const rip = BigInt(c.bits === 16 ? c.rip - CODE.address : c.rip);
+    vcpu.restore({ ...start, gpr: c.gpr, rip, rflags: BigInt(c.flags | 0x202) });
     const exit = vcpu.run(3);
 
     // As words, since bigints are slow; only what differs becomes one.

@@ -6,7 +6,7 @@ import {
   SEG,
 } from '../../packages/accelerator/src/x86/decode/decoded.ts';
 import { GPR } from '../../packages/accelerator/src/x86/state.ts';
-import { DATA, GS_BASE, WINDOW } from './case.ts';
+import { CODE, DATA, DATA_16, GS_BASE, WINDOW } from './case.ts';
 import { BIT_TESTS, type Encoder, type Part } from './encoder.ts';
 import type { Random } from './random.ts';
 
@@ -67,16 +67,33 @@ export class Start {
         return align(DATA.address - random.below(bytes + 1));
       case 6:
         if (!wild) return align(WINDOW.address);
+        if (this.#encoder.bits === 16)
+          return (
+            this.#base(SEG.ds) +
+            BigInt(random.pick([0, DATA_16.limit - 1, DATA_16.limit, 0xffff, random.below(0x1_0000)]))
+          );
         return random.pick([0x8000_0000_0000n, 0xffff_7fff_ffff_ffffn, MASK_64, 0n, random.word64() >> 17n]);
       default:
         return align(WINDOW.address + random.below(WINDOW.size - bytes));
     }
   }
 
-  /** Makes a register hold an address, the upper half at random where 32 bits are all that counts. */
+  /** Of a segment register by `SEG`. */
+  #base(segment: number): bigint {
+    const { bits } = this.#encoder;
+    if (bits === 16) return BigInt(segment === SEG.cs ? CODE.address : DATA_16.base);
+    return bits === 64 && segment === SEG.gs ? BigInt(GS_BASE) : 0n;
+  }
+
+  /** Linear address of the top of the stack. */
+  #stackTop(): bigint {
+    return this.#encoder.bits === 16 ? this.#base(SEG.ss) + (this.gpr[GPR.rsp]! & 0xffffn) : this.gpr[GPR.rsp]!;
+  }
+
+  /** Makes a register hold an address, the rest of it at random where an address is narrower. */
   #pinAddress(register: number, address: bigint, asize: number): void {
-    const upper = asize === 32 ? BigInt(this.#random.word() >>> 0) << 32n : 0n;
-    this.#pin(register, asize === 32 ? (address & 0xffff_ffffn) | upper : address);
+    const mask = (1n << BigInt(asize)) - 1n;
+    this.#pin(register, (address & mask) | (this.#random.word64() & ~mask));
   }
 
   /** Chooses what an instruction's operands find in registers and memory. */
@@ -85,14 +102,16 @@ export class Start {
     const { insn } = part;
     const { mnemonic } = insn.row;
     const atomic = insn.lock || mnemonic === 'xchg' || mnemonic.startsWith('cmpxchg');
-    if (mnemonic === 'leave' || mnemonic === 'enter') this.#pin(GPR.rbp, this.#place(8, false));
-    if (PUSHES.has(mnemonic) && !random.oneIn(16)) this.#pin(GPR.rsp, this.#place(8, random.oneIn(2)));
+    if (mnemonic === 'leave' || mnemonic === 'enter') this.#pin(GPR.rbp, this.#place(8, false) - this.#base(SEG.ss));
+    if (PUSHES.has(mnemonic) && !random.oneIn(16))
+      this.#pin(GPR.rsp, this.#place(8, random.oneIn(2)) - this.#base(SEG.ss));
     // One that faults halfway has restored some registers already, which ones is the processor's affair.
-    if (mnemonic === 'popa') this.#pin(GPR.rsp, BigInt(WINDOW.address + random.below(WINDOW.size - 32)));
-    if (mnemonic === 'popf') this.#dropFlags(Number(this.gpr[GPR.rsp]! & MASK_64) - WINDOW.address);
+    if (mnemonic === 'popa')
+      this.#pin(GPR.rsp, BigInt(WINDOW.address + random.below(WINDOW.size - 32)) - this.#base(SEG.ss));
+    if (mnemonic === 'popf') this.#dropFlags(Number(this.#stackTop()) - WINDOW.address);
     if (STRINGS.has(mnemonic)) this.#pinString(insn);
     if (mnemonic === 'xlat') {
-      const segment = insn.seg === SEG.gs ? BigInt(GS_BASE) : 0n;
+      const segment = this.#base(insn.seg);
       this.#pinAddress(GPR.rbx, this.#place(1, false) - (this.gpr[GPR.rax]! & 0xffn) - segment, insn.asize);
     }
     const size = Math.max(1, ...insn.operands.filter(o => o.kind === OPERAND_KIND.mem).map(o => o.size / 8));
@@ -121,13 +140,13 @@ export class Start {
 
   #pinString({ asize, operands, rep, seg, count }: Decoded): void {
     const random = this.#random;
-    const mask = asize === 32 ? 0xffff_ffffn : MASK_64;
-    const segment = seg === SEG.gs ? BigInt(GS_BASE) : 0n;
+    const mask = (1n << BigInt(asize)) - 1n;
+    const segment = this.#base(seg);
     const kinds = operands.slice(0, count).map(({ kind }) => kind);
     if (kinds.includes(OPERAND_KIND.si)) this.#pinAddress(GPR.rsi, this.#place(8, false) - segment, asize);
     if (kinds.includes(OPERAND_KIND.di)) {
       const near = (this.gpr[GPR.rsi]! & mask) + segment + BigInt(random.below(17) - 8);
-      this.#pinAddress(GPR.rdi, random.oneIn(4) ? near : this.#place(8, false), asize);
+      this.#pinAddress(GPR.rdi, (random.oneIn(4) ? near : this.#place(8, false)) - this.#base(SEG.es), asize);
     }
     if (rep !== 0) this.#pinAddress(GPR.rcx, BigInt(random.oneIn(8) ? random.below(400) : random.below(12)), asize);
     // Runs of equal bytes, so that REPE goes on and REPNE stops.
@@ -142,7 +161,7 @@ export class Start {
   #pinMemory(part: Part, at: number, target: bigint): bigint {
     const { insn } = part;
     const { base, index, scale, asize, seg } = insn;
-    const offset = target - (seg === SEG.gs ? BigInt(GS_BASE) : 0n);
+    const offset = target - this.#base(seg);
     const rest = offset - BigInt(insn.disp);
     if (base === BASE_RIP || (base < 0 && index < 0)) {
       this.#encoder.patchDisplacement(
@@ -166,13 +185,13 @@ export class Start {
     const from = base === BASE_RIP ? BigInt(at + length) : base >= 0 ? this.gpr[base]! : 0n;
     const scaled = index >= 0 ? this.gpr[index]! << BigInt(scale) : 0n;
     const offset = BigInt.asUintN(asize, from + scaled + BigInt(disp));
-    return (offset + (seg === SEG.gs ? BigInt(GS_BASE) : 0n)) & MASK_64;
+    return (offset + this.#base(seg)) & MASK_64;
   }
 
   /** Addresses that are in the instruction: of the fillers, and of MOV at an offset. */
   patchAddress(part: Part, at: number): void {
     const { insn, bytes } = part;
-    const segment = insn.seg === SEG.gs ? BigInt(GS_BASE) : 0n;
+    const segment = this.#base(insn.seg);
     const moffs = insn.operands.find(({ kind }, n) => n < insn.count && kind === OPERAND_KIND.moffs);
     if (moffs) {
       let value = this.#place(8, false) - segment;
@@ -270,9 +289,10 @@ export class Start {
       else view.setInt32(bytes.length - 4, distance, true);
       this.#encoder.redecode(main);
     } else if (!random.oneIn(8)) {
+      const target = BigInt(this.#encoder.bits === 16 ? to - CODE.address : to);
       if (insn.row.mnemonic === 'ret')
-        this.#setOperand({ kind: OPERAND_KIND.mem, reg: 0, high: false, size: 64 }, this.gpr[GPR.rsp]!, BigInt(to));
-      else this.#setOperand(operand, insn.isMem ? this.#addressOf(insn, at) : undefined, BigInt(to));
+        this.#setOperand({ kind: OPERAND_KIND.mem, reg: 0, high: false, size: 64 }, this.#stackTop(), target);
+      else this.#setOperand(operand, insn.isMem ? this.#addressOf(insn, at) : undefined, target);
     }
   }
 }
