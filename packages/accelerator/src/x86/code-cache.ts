@@ -19,8 +19,6 @@ export interface CodePages {
 }
 
 interface Block {
-  /** Key in the map of blocks. */
-  readonly key: number;
   readonly records: number;
   /** Offset behind the last record. */
   readonly end: number;
@@ -29,16 +27,25 @@ interface Block {
 interface CodePage {
   /** A bit for each byte that an instruction was decoded from. */
   readonly bytes: Uint8Array;
-  readonly blocks: Block[];
+  /** Blocks that begin here, by {@link keyOf}. */
+  readonly blocks: Map<number, Block>;
+  /** Blocks that end here, of instructions that begin in another page. */
+  readonly entering: Block[];
 }
+
+/** What tells the blocks of a page apart: offset in the page, mode, and whether it is the single instruction there. */
+const keyOf = (within: number, mode: number, single: boolean): number =>
+  (within * MODE.count + mode) * 2 + (single ? 1 : 0);
 
 /** Keeps blocks of predecoded guest code, and drops them when their bytes are written. */
 export class CodeCache implements CodePages {
   readonly #cpu: Cpu;
   readonly predecoder: Predecoder;
   readonly #hasCode: Uint8Array;
-  readonly #pages = new Map<number, CodePage>();
-  readonly #blocks = new Map<number, Block>();
+  /** By number of the page in the memory. */
+  readonly #pages: (CodePage | undefined)[];
+  /** By bits 23:12 of linear addresses: the jump cache may know code there. */
+  readonly #jumpPages = new Uint8Array(4096);
   #next: number = FIRST;
   /** Blocks since {@link clear}, dropped ones included. */
   #made = 0;
@@ -48,7 +55,9 @@ export class CodeCache implements CodePages {
   constructor(cpu: Cpu) {
     this.#cpu = cpu;
     this.predecoder = new Predecoder(cpu);
-    this.#hasCode = new Uint8Array(cpu.r.u8.length >>> 12);
+    const pages = cpu.r.u8.length >>> 12;
+    this.#hasCode = new Uint8Array(pages);
+    this.#pages = new Array<CodePage | undefined>(pages).fill(undefined);
     cpu.bus.onWrite((offset, size) => {
       for (let at = offset - (offset & 0xfff); at < offset + size; at += 4096) {
         const from = Math.max(at, offset);
@@ -66,7 +75,7 @@ export class CodeCache implements CodePages {
   written(offset: number, size: number): void {
     const number = offset >>> 12;
     if (this.#hasCode[number] === 0) return;
-    const page = this.#pages.get(number)!;
+    const page = this.#pages[number]!;
     for (let at = offset & 0xfff; at < (offset & 0xfff) + size && at < 4096; at++)
       if (page.bytes[at >> 3]! & (1 << (at & 7))) {
         this.#drop(number, page);
@@ -79,22 +88,25 @@ export class CodeCache implements CodePages {
    * with it: they come from the page itself.
    */
   #drop(number: number, page: CodePage): void {
-    for (const block of page.blocks) this.#invalidate(block);
-    this.#pages.delete(number);
+    for (const block of page.blocks.values()) this.#invalidate(block);
+    for (const block of page.entering) this.#invalidate(block);
+    this.#pages[number] = undefined;
     this.#hasCode[number] = 0;
   }
 
-  #invalidate({ key, records, end }: Block): void {
+  #invalidate({ records, end }: Block): void {
     const { u32 } = this.#cpu.r;
     for (let at = records; at < end; at += RECORD.size) u32[(at + RECORD.handler) >> 2] = SPECIAL.stale;
-    // An instruction on two pages may have been dropped before, and decoded anew.
-    if (this.#blocks.get(key)?.records === records) this.#blocks.delete(key);
+  }
+
+  /** The block is stale, but its page does not know: it ended in another one. */
+  #isStale({ records }: Block): boolean {
+    return this.#cpu.r.u32[(records + RECORD.handler) >> 2] === SPECIAL.stale;
   }
 
   /** Forgets everything: there is no room for more, or the machine was reset. Nothing may run meanwhile. */
   clear(): void {
-    this.#pages.clear();
-    this.#blocks.clear();
+    this.#pages.fill(undefined);
     this.#hasCode.fill(0);
     this.predecoder.clear();
     this.#next = FIRST;
@@ -110,6 +122,16 @@ export class CodeCache implements CodePages {
       i32[(JUMP_CACHE.base + i * JUMP_CACHE.entrySize + JUMP_CACHE.key) >> 2] = 0;
   }
 
+  /** Whether the jump cache may know code in the page of a linear address. */
+  knowsJumpsTo(low: number): boolean {
+    return this.#jumpPages[(low >>> 12) & 0xfff] !== 0;
+  }
+
+  /** The jump cache's entries have become void. */
+  jumpsForgotten(): void {
+    this.#jumpPages.fill(0);
+  }
+
   // ---------------------------------------------------------------- looking up
 
   /**
@@ -122,8 +144,9 @@ export class CodeCache implements CodePages {
     if (!cpu.bits64) r.i32[STATE.rip / 4 + 1] = 0; // records do not wrap what they do not branch to
     const ripLow = r.i32[STATE.rip / 4]!;
     const ripHigh = r.i32[STATE.rip / 4 + 1]!;
-    const records = this.#find(ripLow, ripHigh, MAX_BLOCK);
+    const records = this.#find(ripLow, ripHigh, false);
     if (records >= FIRST) {
+      this.#jumpPages[((cpu.bits64 ? ripLow : ripLow + r.i32[CS_BASE / 4]!) >>> 12) & 0xfff] = 1;
       const entry =
         (JUMP_CACHE.base + ((ripLow ^ (ripLow >>> 12)) & (JUMP_CACHE.entries - 1)) * JUMP_CACHE.entrySize) >> 2;
       r.i32[entry + JUMP_CACHE.rip / 4] = ripLow;
@@ -149,13 +172,13 @@ export class CodeCache implements CodePages {
     return records;
   }
 
-  /** A block of the single instruction at RIP, good for one run; 0 when the fetch faults. */
+  /** A block of the single instruction at RIP; 0 when the fetch faults. */
   single(): number {
     const { i32 } = this.#cpu.r;
-    return this.#find(i32[STATE.rip / 4]!, i32[STATE.rip / 4 + 1]!, 1);
+    return this.#find(i32[STATE.rip / 4]!, i32[STATE.rip / 4 + 1]!, true);
   }
 
-  #find(ripLow: number, ripHigh: number, limit: number): number {
+  #find(ripLow: number, ripHigh: number, single: boolean): number {
     const cpu = this.#cpu;
     const { r, mode } = cpu;
     const long = (mode & MODE.code) === 2;
@@ -172,43 +195,37 @@ export class CodeCache implements CodePages {
     // Blocks do not know the limit of CS: where it lies in this page, instructions come one at a time.
     if (page === -2 || inSegment < 4096 - within) return this.#gather(low, high, inSegment, page);
     const at = page + within;
-    if (limit === 1) {
-      const end = this.predecoder.block(SCRATCH, at, page + 4096, within, 1, false);
-      return end < 0 ? this.#gather(low, high, inSegment, page) : SCRATCH;
-    }
-    const key = at * MODE.count + mode;
-    const known = this.#blocks.get(key);
-    if (known) return known.records;
+    const key = keyOf(within, mode, single);
+    const known = this.#pages[page >>> 12]?.blocks.get(key);
+    if (known && !this.#isStale(known)) return known.records;
     const full = this.#next + MAX_RECORDS * RECORD.size > RECORDS.end || this.#made === MAX_BLOCKS;
     if (full || this.predecoder.full) this.clear();
     const records = this.#next;
-    const end = this.predecoder.block(records, at, page + 4096, within, limit, true);
+    const end = this.predecoder.block(records, at, page + 4096, within, single ? 1 : MAX_BLOCK, true);
     if (end < 0)
       return inSegment < MAX_LENGTH ? this.#gather(low, high, inSegment, page) : this.#straddling(low, high, page, key);
-    this.#claim(page, at, this.predecoder.decodedBytes, this.#keep(key, records, end));
+    this.#claim(page, within, this.predecoder.decodedBytes).blocks.set(key, this.#keep(records, end));
     return records;
   }
 
-  #keep(key: number, records: number, end: number): Block {
-    const block = { key, records, end };
-    this.#blocks.set(key, block);
+  #keep(records: number, end: number): Block {
     this.#next = end;
     this.#made++;
-    return block;
+    return { records, end };
   }
 
-  /** Notes that a block depends on some bytes of a page, and makes writes to the page come by. */
-  #claim(page: number, at: number, count: number, block: Block): void {
+  /** Notes that blocks depend on some bytes of a page, and makes writes to the page come by. */
+  #claim(page: number, within: number, count: number): CodePage {
     const number = page >>> 12;
-    let code = this.#pages.get(number);
+    let code = this.#pages[number];
     if (!code) {
-      code = { bytes: new Uint8Array(512), blocks: [] };
-      this.#pages.set(number, code);
+      code = { bytes: new Uint8Array(512), blocks: new Map(), entering: [] };
+      this.#pages[number] = code;
       this.#hasCode[number] = 1;
       this.#cpu.mmu.protect(page);
     }
-    for (let i = at & 0xfff; i < (at & 0xfff) + count; i++) code.bytes[i >> 3]! |= 1 << (i & 7);
-    code.blocks.push(block);
+    for (let i = within; i < within + count; i++) code.bytes[i >> 3]! |= 1 << (i & 7);
+    return code;
   }
 
   /** The code segment ends before the instruction does. */
@@ -242,11 +259,11 @@ export class CodeCache implements CodePages {
     const { u8 } = cpu.r;
     for (let i = 0; i < MAX_LENGTH; i++) predecoder.bytes[i] = i < first ? u8[at + i]! : u8[next + i - first]!;
     const records = this.#next;
-    predecoder.straddle(records, at, next);
+    predecoder.straddle(records, next);
     const end = predecoder.block(records + RECORD.size, -1, MAX_LENGTH, low & 0xfff, 1, true);
-    const block = this.#keep(key, records, end);
-    this.#claim(page, at, first, block);
-    this.#claim(next, next, Math.max(1, predecoder.decodedBytes - first), block);
+    const block = this.#keep(records, end);
+    this.#claim(page, low & 0xfff, first).blocks.set(key, block);
+    this.#claim(next, 0, Math.max(1, predecoder.decodedBytes - first)).entering.push(block);
     return records;
   }
 
@@ -263,8 +280,7 @@ export class CodeCache implements CodePages {
     const next = cpu.mmu.fetch(nextLow, this.#carry(nextLow, high), cpu.cpl === 3);
     if (next === -1) return STOP.fault;
     if (next === u32[(record + RECORD.nextPage) >> 2]!) return STOP.next;
-    const block = this.#blocks.get(u32[(record + RECORD.physical) >> 2]! * MODE.count + cpu.mode);
-    if (block?.records === record) this.#invalidate(block);
+    u32[(record + RECORD.handler) >> 2] = SPECIAL.stale;
     return STOP.restart;
   }
 

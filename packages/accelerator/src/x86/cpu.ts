@@ -90,7 +90,7 @@ export class Cpu {
     const flatSegment = (n: number): boolean =>
       r.base(n) === 0n && r.limit(n) === 0xffff_ffff && (r.rights(n) & (RIGHTS.unusable | 0x9e)) === 0x92;
     const flat = code === 2 || (flatSegment(SEGREG.ds) && flatSegment(SEGREG.es) && flatSegment(SEGREG.ss));
-    const stack32 = (r.rights(SEGREG.ss) & RIGHTS.db) !== 0;
+    const stack32 = code !== 2 && (r.rights(SEGREG.ss) & RIGHTS.db) !== 0;
     const whole = code === 2 || r.limit(SEGREG.cs) === 0xffff_ffff;
     this.mode = code | (stack32 ? MODE.stack32 : 0) | (flat ? MODE.flat : 0) | (whole ? MODE.wholeCode : 0);
     const user = this.cpl === 3;
@@ -122,6 +122,7 @@ export class Cpu {
 
   /** What the jump cache knows is void: translations changed, or CS moved. */
   forgetJumps(): void {
+    this.code.jumpsForgotten();
     this.#generation = (this.#generation + KEY_GENERATION) & 0x7fff_ffff;
     if (this.#generation === 0) {
       this.#generation = KEY_GENERATION;
@@ -134,6 +135,11 @@ export class Cpu {
   flushTlb(): void {
     this.mmu.flush();
     this.forgetJumps();
+  }
+
+  /** Forgets the translations of one page: INVLPG. @param low half of its linear address */
+  flushPage(low: number): void {
+    if (this.mmu.flushPage(low) || this.code.knowsJumpsTo(low)) this.forgetJumps();
   }
 
   // ---------------------------------------------------------------- ends of escapes

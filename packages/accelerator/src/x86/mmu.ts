@@ -68,15 +68,19 @@ export class Mmu {
     this.#large.fill(0);
   }
 
-  /** Forgets the translations of one page; of a large one, those of all its parts. */
-  flushPage(low: number): void {
+  /**
+   * Forgets the translations of one page; of a large one, those of all its parts.
+   * @returns whether more than a page was forgotten
+   */
+  flushPage(low: number): boolean {
     if (this.#large[low >>> 21]) {
       this.flush();
-      return;
+      return true;
     }
     const at = (TLB.base + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
     this.#clear(at);
     this.#clear(at + TLB.size / 4);
+    return false;
   }
 
   /** Makes an entry match no address. @param at its place in an i32 view */

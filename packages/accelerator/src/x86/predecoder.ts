@@ -64,11 +64,6 @@ export class Predecoder {
     this.#escapes.length = 1;
   }
 
-  /** Of the instruction that was decoded last. */
-  get mnemonic(): string {
-    return this.#insn.row.mnemonic;
-  }
-
   /** There is no room for another block's escapes. */
   get full(): boolean {
     return this.#escapes.length > MAX_ESCAPES - MAX_BLOCK;
@@ -172,13 +167,11 @@ export class Predecoder {
 
   /**
    * The record in front of an instruction on two pages.
-   * @param physical offset in the memory of its first byte
    * @param nextPage offset in the memory of the page where it goes on
    */
-  straddle(at: number, physical: number, nextPage: number): void {
+  straddle(at: number, nextPage: number): void {
     const { bits64, r } = this.#cpu;
     this.#record(at, SPECIAL.straddle, 0, 0);
-    r.u32[(at + RECORD.physical) >> 2] = physical;
     r.u32[(at + RECORD.nextPage) >> 2] = nextPage;
     r.u16[(at + RECORD.base) >> 1] = bits64 ? STATE.zero : CS_BASE;
     r.i32[(at + RECORD.imm) >> 2] = -1;

@@ -219,11 +219,13 @@ export class SoftVcpu implements Vcpu {
     if (!trap || this.#faults !== faultsBefore || this.#instructions === before) return true;
     // MOV SS and POP SS hold the trap back as well (SDM vol. 3 §6.8.3); STI does not, and is known by what it did.
     if (cpu.shadow && interruptible === r.systemFlag(FLAG.if)) return true;
-    if (!r.systemFlag(FLAG.tf) && stop === STOP.escaped && CLEARS_TF.has(cpu.code.predecoder.mnemonic)) return true;
+    if (stop === STOP.escaped && !r.systemFlag(FLAG.tf) && CLEARS_TF.has(this.#escaped)) return true;
     r.u32[STATE.dr / 4 + 12]! |= DR6_BS;
     return deliver(cpu, VECTOR.db, {});
   }
   #faults = 0;
+  /** Mnemonic of the last escape. */
+  #escaped = '';
 
   /** RIP and the budget as of the record at which a run stopped. @param done instructions of the record that count. */
   #settle(done: number): void {
@@ -265,6 +267,7 @@ export class SoftVcpu implements Vcpu {
     const escaping =
       handler === SPECIAL.escape ? predecoder.escape(r.u32[(record + RECORD.imm) >> 2]!) : predecoder.again(record);
     if (!escaping) return STOP.restart;
+    this.#escaped = escaping.insn.row.mnemonic;
     try {
       return escaping.run(cpu, escaping.insn) ?? STOP.next;
     } catch (thrown) {

@@ -25,8 +25,7 @@ export const system = {
     cpu.requireCpl0();
     const offset = cpu.offset(i);
     const linear = cpu.bits64 && i.seg < 4 ? offset : offset + cpu.r.base(i.seg);
-    cpu.mmu.flushPage(Number(linear & 0xffff_ffffn) | 0);
-    cpu.forgetJumps();
+    cpu.flushPage(Number(linear & 0xffff_ffffn) | 0);
     return cpu.leave();
   },
   invd: cacheControl,

@@ -27,8 +27,7 @@ export const RECORD = {
   count: 22,
   /** Immediate, sign-extended; displacement of an address record; index of an escape's instruction (i64). */
   imm: 24,
-  /** Of a `straddle`: offsets in the memory of the instruction's first byte and of its second page (u32). */
-  physical: 4,
+  /** Of a `straddle`: offset in the memory of the instruction's second page (u32). */
   nextPage: 16,
   /** Of a branch: first record of the block at the target, or a {@link LINK} (u32). */
   taken: 24,
