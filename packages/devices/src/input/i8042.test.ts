@@ -164,6 +164,12 @@ describe('Controller commands', () => {
     expect(log).toEqual(['kbdIrq=0', 'kbdIrq=1', 'kbdIrq=0', 'kbdIrq=1', 'kbdIrq=0']); // an edge for each
   });
 
+  test('answers that nobody reads do not pile up', () => {
+    const { command, device } = controller();
+    for (let n = 0; n < 1000; n++) command(0xaa);
+    expect((device.save().state.answers as number[]).length).toBe(16);
+  });
+
   test('FEh pulses the reset line; F1h does not', () => {
     const { command, log } = controller();
     command(0xf1);
@@ -349,6 +355,15 @@ describe('Keyboard commands', () => {
 
   test('FFh: ACK, then the self-test passed', () => {
     expect(controller().keyboardCommand(0xff)).toEqual([0xfa, 0xaa]);
+  });
+
+  test('a new command drops what is left of the answer to the one before', () => {
+    const { clock, data, drain, write } = controller().untranslated();
+    write(0xf2);
+    clock.advance(FRAME);
+    expect(data()).toBe(0xfa);
+    write(0xf4);
+    expect(drain()).toEqual([0xfa]);
   });
 
   test('a command in place of a parameter ends the one before', () => {

@@ -155,6 +155,17 @@ describe('Initialization Command Words', () => {
     expect(pic.ack()).toBe(0x20);
   });
 
+  test('rotation in automatic EOI ends; the list (a) to (f) leaves it out', () => {
+    const pic = single(AEOI);
+    pic.command(0x80);
+    pic.init(AEOI);
+    pic.raise(3);
+    pic.ack();
+    pic.lower(3);
+    pic.raise(4, 3);
+    expect(pic.ack()).toBe(0x23); // IR3 has not become the lowest
+  });
+
   test('(e) special mask mode ends and status reads give IRR', () => {
     const pic = single();
     pic.command(0x68);

@@ -426,6 +426,17 @@ describe('Mode 4: Software Triggered Strobe', () => {
     expect(t.edges).toEqual(['0↑', '4↓', '5↑']);
   });
 
+  test('it strobes once, also when the count comes to zero again after a wrap', () => {
+    const t = pit();
+    t.start(4, 3);
+    t.to(100);
+    t.gate.set(false);
+    t.gate.set(true); // the count is named anew, past its end
+    const left = t.count();
+    t.to(100 + left);
+    expect([t.count(), t.status() & 0x80]).toEqual([0, 0x80]);
+  });
+
   test('GATE low holds the count and has no effect on OUT', () => {
     const t = pit();
     t.start(4, 3);

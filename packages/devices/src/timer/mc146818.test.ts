@@ -468,6 +468,22 @@ describe('Interrupts', () => {
     expect(t.read(C) & 0x10).toBe(0x10);
   });
 
+  test('a flag that comes while C is being read is not lost', () => {
+    const t = rtc();
+    t.clock.advance(5 * SECOND);
+    t.read(C);
+    // host time goes on during an access: each look at the clock is a minute later
+    let now = t.clock.time;
+    t.clock.now = () => {
+      now += 60 * SECOND;
+      return now;
+    };
+    expect([t.read(C) & 0x10, t.read(C) & 0x10]).toEqual([0x10, 0x10]);
+    const shown = t.peek(C) & 0x10;
+    t.clock.now = () => now;
+    expect([shown, t.read(C) & 0x10, t.read(C) & 0x10]).toEqual([0x10, 0x10, 0]);
+  });
+
   test('a debugger sees C without clearing it', () => {
     const t = rtc();
     t.write(B, 0x10 | H24);
