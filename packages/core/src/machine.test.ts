@@ -222,6 +222,20 @@ describe('until', () => {
     expect(machine.clock.queue.next).toBe(Number.POSITIVE_INFINITY);
   });
 
+  test('a condition of time is tried also while the processor halts, and sleeps', async () => {
+    const { machine, host, vcpu } = bench();
+    machine.start();
+    host.turn();
+    host.turn();
+    expect(host.nextWake).toBe(60_000 * MS);
+    const runs = vcpu.calls.run;
+    const done = machine.until(() => machine.clock.now() >= 25 * MS);
+    host.turn();
+    host.advance(30 * MS);
+    await done;
+    expect([vcpu.calls.run, host.nextWake]).toEqual([runs, 60_030 * MS]);
+  });
+
   test('a condition that throws is told to who waits, and the machine runs on', async () => {
     const { machine, host, vcpu, spin } = bench();
     vcpu.script = spin;

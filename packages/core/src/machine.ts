@@ -132,8 +132,8 @@ export class Machine extends EventEmitter<MachineEvents> {
   }
 
   /**
-   * Waits until a condition holds (tried at instruction boundaries) or an event comes. The machine must be running, or
-   * be started, for anything to happen.
+   * Waits until a condition holds or an event comes. The machine must be running, or be started, for anything to
+   * happen. A condition is tried after every slice, and every 10 ms while the processor halts.
    * @param timeout virtual nanoseconds.
    * @returns what the event carried.
    * @throws MainboardError `timeout`, or `ended` when the machine ends first.
@@ -142,7 +142,9 @@ export class Machine extends EventEmitter<MachineEvents> {
   until<E extends keyof MachineEvents>(event: E, timeout?: number): Promise<Parameters<MachineEvents[E]>[0]>;
   until(what: (() => boolean) | keyof MachineEvents, timeout = Number.POSITIVE_INFINITY): Promise<unknown> {
     const over = this.#state === 'stopped' || this.#state === 'failed' || this.#state === 'disposed';
-    return this.#waiters.wait(what, timeout, over ? this.#endedError() : undefined);
+    const come = this.#waiters.wait(what, timeout, over ? this.#endedError() : undefined);
+    this.#loop.lookUp();
+    return come;
   }
 
   /**
@@ -215,6 +217,7 @@ export class Machine extends EventEmitter<MachineEvents> {
     return {
       interruptPending: () => cpu.intr.level || cpu.nmi.level,
       boundary: () => this.#boundary(),
+      watched: () => this.#waiters.watching,
       exited: exit => this.#exited(exit),
       failed: error => this.#failed(error),
     };

@@ -13,7 +13,9 @@ const TURN = MS;
 const SHORT_WAIT = 200_000;
 /** Overdue deadlines at a time: a device that a guest makes re-arm for now stops neither the guest nor the host. */
 const MAX_DEADLINES = 1000;
-/** The longest sleep of a halted processor; it only serves to keep the host's event loop alive. */
+/** The longest sleep of a halted processor while somebody waits for a condition, which may be one of time. */
+const WATCHED_SLEEP = 10 * MS;
+/** The longest sleep else; it only serves to keep the host's event loop alive. */
 const MAX_SLEEP = 60_000 * MS;
 
 /** What the loop reports to its machine. */
@@ -22,6 +24,8 @@ export interface RunLoopOwner {
   interruptPending(): boolean;
   /** The processor stands at an instruction boundary: carry out requests, which may stop the loop. */
   boundary(): void;
+  /** Somebody waits for a condition: boundaries are to come also while nothing happens. */
+  watched(): boolean;
   /** `shutdown`, `debug` and `error`. */
   exited(exit: Exit): void;
   /** A device, a listener or the accelerator threw. */
@@ -97,6 +101,11 @@ export class RunLoop {
     else if (this.#asleep) this.#schedule(0);
   }
 
+  /** Somebody has begun to wait: a sleep is cut short, and a halted processor goes on halting. */
+  lookUp(): void {
+    if (this.#asleep) this.#schedule(0);
+  }
+
   /** The processor was reset or restored and halts no longer, as far as the loop knows. */
   forgetHalt(): void {
     this.#halted = false;
@@ -149,7 +158,8 @@ export class RunLoop {
       this.#fireTimers();
       if (!this.#running) return;
       if (this.#halted && !this.#woken) {
-        this.#schedule(Math.min(this.#clock.queue.next - this.#clock.now(), MAX_SLEEP));
+        const longest = this.#owner.watched() ? WATCHED_SLEEP : MAX_SLEEP;
+        this.#schedule(Math.min(this.#clock.queue.next - this.#clock.now(), longest));
         return;
       }
       const exit = this.#run();

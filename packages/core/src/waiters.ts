@@ -4,6 +4,8 @@ import { MainboardError } from './errors.ts';
 import type { MachineEvents } from './machine-events.ts';
 
 interface Waiter {
+  /** What it waits for is a condition, not an event. */
+  readonly watching: boolean;
   /** @returns whether what it waits for has come. */
   check(): boolean;
   fail(error: unknown): void;
@@ -42,6 +44,7 @@ export class Waiters {
         resolve(values[0]);
       };
       const waiter: Waiter = {
+        watching: event === undefined,
         check() {
           if (typeof what === 'string') return false;
           try {
@@ -66,6 +69,12 @@ export class Waiters {
       if (event !== undefined) this.#events.on(event, heard);
       if (timeout < Number.POSITIVE_INFINITY) timer.arm(this.#clock.now() + timeout);
     });
+  }
+
+  /** Whether somebody waits for a condition. */
+  get watching(): boolean {
+    for (const waiter of this.#waiting) if (waiter.watching) return true;
+    return false;
   }
 
   /** At an instruction boundary: whose condition holds is done. */
