@@ -133,6 +133,28 @@ describe('a device on the bench', () => {
     expect(clock.queue.next).toBe(Number.POSITIVE_INFINITY);
   });
 
+  test('a restore cancels the timers; those that are to run update() arms again', () => {
+    const type = defineDevice(
+      'x',
+      { spec: 'x', windows: { regs: registers({ GO: { at: 0, size: 1, access: 'rw' } }) } },
+      ({ regs: { GO }, clock }) => {
+        const timer = clock.timer(() => {});
+        const update = () => {
+          if (GO.value !== 0) timer.arm(GO.value);
+        };
+        return { update, registers: { GO: { onWrite: update } } };
+      },
+    );
+    const { device, handle } = testbench(type);
+    const still = device.save();
+    handle.regs.write(0, 1, 5);
+    const going = device.save();
+    device.restore(still);
+    expect(device.armedTimers).toBe(0);
+    device.restore(going);
+    expect(device.armedTimers).toBe(1);
+  });
+
   test('a snapshot of another type is refused', () => {
     const { device } = testbench(fifo, { name: 'q' });
     expect(() => device.restore({ ...device.save(), type: 'uart' })).toThrow(

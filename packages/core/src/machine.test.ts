@@ -339,6 +339,27 @@ describe('save and restore', () => {
     expect(bus.memoryRead(0x100, 1)).toBe(7); // refused before anything was changed
   });
 
+  test('memory that was all zero is so again, and the accelerator is told of every chunk that changes', () => {
+    const { machine, bus } = bench();
+    machine.reset();
+    const saved = machine.save();
+    bus.memoryWrite(0x100, 1, 7);
+    const told: number[][] = [];
+    bus.onWrite((offset, size) => told.push([offset - ACCELERATOR_ARENA, size]));
+    machine.restore(saved);
+    expect(bus.memoryRead(0x100, 1)).toBe(0);
+    expect(told).toContainEqual([0, 65_536]);
+  });
+
+  test('a reset tells the accelerator of the ROM that it restores', () => {
+    const { machine, bus } = bench();
+    machine.reset();
+    const told: number[][] = [];
+    bus.onWrite((offset, size) => told.push([offset - ACCELERATOR_ARENA, size]));
+    machine.reset();
+    expect(told).toEqual([[2 * 2 ** 20, 2]]);
+  });
+
   test('a reset restores the ROM and leaves the RAM', () => {
     const { machine, bus } = bench();
     machine.reset();
