@@ -1,7 +1,7 @@
 import { defineDevice, inputs, numbers, outputs, registers, u32 } from '@mainboard/core';
 import { cyclesAt, timeOfCycle } from './cycles.ts';
 import { Counter } from './i8254-counter.ts';
-import { counterRow, counterTable } from './i8254-counter-state.ts';
+import { CounterRow, counterTable } from './i8254-counter-state.ts';
 
 const READ_BACK = { COUNT: 0x20, STATUS: 0x10 } as const;
 
@@ -33,7 +33,7 @@ export const i8254 = defineDevice(
     },
   },
   ({ props: { clk }, pins, state, clock }) => {
-    const counters = [0, 1, 2].map(i => new Counter(counterRow(state, i)));
+    const counters = [0, 1, 2].map(i => new Counter(new CounterRow(state, i)));
     const cycle = () => cyclesAt(clock.now(), clk);
     const timer = clock.timer(update, 'edge');
 
