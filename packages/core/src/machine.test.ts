@@ -163,26 +163,38 @@ describe('life cycle', () => {
     const accelerator = new FakeAccelerator();
     const type = defineDevice(
       'x',
-      { spec: 'x', pins: { init: output() }, windows: { regs: registers({ A: { at: 0, size: 1, access: 'rw' } }) } },
-      ({ pins }) => ({ registers: { A: { onWrite: () => pins.init.pulse() } } }),
+      {
+        spec: 'x',
+        pins: { init: output(), irq: output() },
+        windows: { regs: registers({ A: { at: 0, size: 1, access: 'rw' } }) },
+      },
+      ({ pins }) => ({ update: () => pins.irq.set(true), registers: { A: { onWrite: () => pins.init.pulse() } } }),
     );
     const machine = buildMachine(
       defineMachine('m', {}, board => {
         const x = board.add('x', type);
         board.ports.map({ 0: x.regs });
-        board.wire([[x.init, board.cpus[0].init]]);
+        board.wire([
+          [x.init, board.cpus[0].init],
+          [x.irq, board.cpus[0].intr],
+        ]);
       }),
       {},
       container(accelerator, host, type),
     );
+    let resets = 0;
     accelerator.vcpu.script = () => {
       if (accelerator.vcpu.calls.run > 1) return { kind: 'halt' };
       machine.bus.portWrite(0, 1, 7);
       return slice;
     };
+    accelerator.vcpu.reset = () => {
+      resets++;
+      accelerator.vcpu.intr = false; // what a processor knows of its pins is gone
+    };
     machine.start();
     host.turn();
-    expect([accelerator.vcpu.calls.reset, machine.bus.portPeek(0, 1)]).toEqual([2, 7]);
+    expect([resets, machine.bus.portPeek(0, 1), accelerator.vcpu.intr]).toEqual([2, 7, true]);
   });
 });
 
@@ -234,6 +246,18 @@ describe('until', () => {
     host.advance(30 * MS);
     await done;
     expect([vcpu.calls.run, host.nextWake]).toEqual([runs, 60_030 * MS]);
+  });
+
+  test('a condition that the end itself makes true', async () => {
+    const { machine, host, vcpu, bus } = bench();
+    vcpu.script = () => {
+      bus.portWrite(0x40, 1, 4);
+      return slice;
+    };
+    const done = machine.until(() => machine.state === 'stopped');
+    machine.start();
+    host.turn();
+    await expect(done).resolves.toBeUndefined();
   });
 
   test('a condition that throws is told to who waits, and the machine runs on', async () => {

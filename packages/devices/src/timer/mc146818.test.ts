@@ -472,16 +472,11 @@ describe('Interrupts', () => {
     const t = rtc();
     t.clock.advance(5 * SECOND);
     t.read(C);
-    // host time goes on during an access: each look at the clock is a minute later
-    let now = t.clock.time;
-    t.clock.now = () => {
-      now += 60 * SECOND;
-      return now;
-    };
-    expect([t.read(C) & 0x10, t.read(C) & 0x10]).toEqual([0x10, 0x10]);
-    const shown = t.peek(C) & 0x10;
-    t.clock.now = () => now;
-    expect([shown, t.read(C) & 0x10, t.read(C) & 0x10]).toEqual([0x10, 0x10, 0]);
+    const start = t.clock.now();
+    let looks = 0;
+    // the host's time goes on during an access: the first look at the clock is before an update, the next after it
+    t.clock.now = () => (looks++ === 0 ? start : start + SECOND);
+    expect([t.read(C) & 0x10, t.read(C) & 0x10, t.read(C) & 0x10]).toEqual([0, 0x10, 0]);
   });
 
   test('a debugger sees C without clearing it', () => {
