@@ -8,6 +8,7 @@ import {
   type Machine,
   MainboardError,
 } from '@mainboard/core';
+import { portB } from '@mainboard/devices';
 import { FakeAccelerator, FakeChardev, FakeHost } from '@mainboard/testing';
 import { Container } from 'inversify';
 import { bare, bareModule, machines, microvm, microvmModule, unplugged } from './index.ts';
@@ -119,6 +120,26 @@ describe('microvm: ports', () => {
     bus.portWrite(0xe9, 1, 0x42);
     bus.portWrite(0x402, 1, 0x43);
     expect([serial.text, debug.text, bus.portRead(0x402, 1)]).toEqual(['A', 'BC', 0xe9]);
+  });
+
+  test('CMOS tells the BIOS how much memory there is', () => {
+    const { bus } = powered({ firmware, memory: 2 ** 25 });
+    const cmos = (at: number) => {
+      bus.portWrite(0x70, 1, at);
+      return bus.portRead(0x71, 1);
+    };
+    expect(cmos(0x34) | (cmos(0x35) << 8)).toBe((2 ** 25 - 2 ** 24) / 2 ** 16);
+  });
+
+  test('bit 7 of 70h masks the NMI', () => {
+    const { bus, board } = powered();
+    const masked = () => board.find('sysb', portB).nmiMask.level;
+    const seen = [masked()];
+    for (const index of [0x0f, 0x8f]) {
+      bus.portWrite(0x70, 1, index);
+      seen.push(masked());
+    }
+    expect(seen).toEqual([true, false, true]);
   });
 
   test('A20 follows 64h and 92h', () => {

@@ -96,6 +96,20 @@ describe('a sound device passes every rule', () => {
 });
 
 describe('a broken device fails the rule that it breaks', () => {
+  test('a value() that changes state, though it reads the same and moves no pin', () => {
+    const type = defineDevice('x', { spec: 'x', state: { looks: 0 }, windows: { regs } }, ({ state }) => ({
+      registers: {
+        A: {
+          value() {
+            state.looks++;
+            return 0;
+          },
+        },
+      },
+    }));
+    expect(broken(/peek/, type)).toMatch(/peek changes something: saved.state.looks/);
+  });
+
   test('a reset that depends on the one before', () => {
     const type = defineDevice('x', { spec: 'x', state: { n: 0 }, battery: ['n'], windows: { regs } }, ({ state }) => ({
       reset() {
