@@ -16,7 +16,7 @@ import {
   rdx,
   rsi,
 } from '../assembler/index.ts';
-import { MASK, PORT, QUIET_AFTER, RAM, UART, V } from './layout.ts';
+import { PORT, QUIET_AFTER, RAM, UART, V } from './layout.ts';
 
 /** Prints `text`: it stands behind the call, and `say` returns past it. Clobbers rax, rcx, rdx, rsi. */
 export function say(a: Assembler, text: string): void {
@@ -143,8 +143,8 @@ function input(a: Assembler): void {
   a.inc(dword(V.wakeups));
   a.cmp(dword(V.wakeups), QUIET_AFTER);
   a.jne('getc sleep');
-  a.mov(al, MASK.quiet);
-  a.out(PORT.pic1 + 1, al);
+  a.mov(al, 0x30); // mode 0: it waits for a count that does not come
+  a.out(PORT.pitControl, al);
   a.label('getc sleep');
   // No interrupt fits between the two: STI holds it back for one instruction.
   a.sti();
@@ -154,8 +154,7 @@ function input(a: Assembler): void {
   a.cmp(dword(V.wakeups), QUIET_AFTER);
   a.mov(dword(V.wakeups), 0);
   a.jb('getc ticking');
-  a.mov(al, MASK.ticking);
-  a.out(PORT.pic1 + 1, al);
+  a.call('start timer');
   a.label('getc ticking');
   a.mov(al, byte(RAM.ring, rcx));
   a.inc(cl);

@@ -21,7 +21,7 @@ import {
   word,
 } from '../assembler/index.ts';
 import { say, sayHex } from './console.ts';
-import { DEVICE, FLOATING_VECTOR, IRQ_VECTOR, MASK, PORT, RAM, TICK_DIVISOR, UART, V } from './layout.ts';
+import { DEVICE, FLOATING_VECTOR, IRQ_VECTOR, PORT, RAM, TICK_DIVISOR, UART, V } from './layout.ts';
 import { CODE64 } from './start.ts';
 
 /** Vectors whose frame has an error code (Intel SDM vol. 3 §7.15). */
@@ -204,15 +204,10 @@ function controllers(a: Assembler): void {
   out(PORT.pic2 + 1, IRQ_VECTOR + 8);
   out(PORT.pic2 + 1, 0x02);
   out(PORT.pic2 + 1, 0x01);
-  out(PORT.pic1 + 1, MASK.ticking);
+  out(PORT.pic1 + 1, 0xea);
   out(PORT.pic2 + 1, 0xff);
   a.label('pic done');
-  a.bt(dword(V.devices), DEVICE.pit);
-  a.jnc('pit done');
-  out(PORT.pitControl, 0x34); // counter 0, both bytes, mode 2
-  out(PORT.pit, TICK_DIVISOR & 0xff);
-  out(PORT.pit, TICK_DIVISOR >> 8);
-  a.label('pit done');
+  a.call('start timer');
 
   // The transmitter is empty, so its interrupt comes at once, if the line leads anywhere.
   a.call('flush');
@@ -232,5 +227,14 @@ function controllers(a: Assembler): void {
   a.mov(byte(V.serialIrq), 1);
   out(PORT.uart + UART.ier, 0x01); // ERBFI
   a.label('serial decided');
+  a.ret();
+
+  a.label('start timer');
+  a.bt(dword(V.devices), DEVICE.pit);
+  a.jnc('pit done');
+  out(PORT.pitControl, 0x34); // counter 0, both bytes, mode 2
+  out(PORT.pit, TICK_DIVISOR & 0xff);
+  out(PORT.pit, TICK_DIVISOR >> 8);
+  a.label('pit done');
   a.ret();
 }

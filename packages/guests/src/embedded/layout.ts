@@ -83,8 +83,6 @@ export const UART = { data: 0, ier: 1, iir: 2, fcr: 2, lcr: 3, mcr: 4, lsr: 5, s
 export const TICK_DIVISOR = 11_932;
 export const PIT_HZ = 1_193_182;
 
-/** The PIC's mask with the timer, the cascade and the serial port open, and without the timer. */
-export const MASK = { ticking: 0xea, quiet: 0xeb } as const;
 /** Wake-ups after which the timer is quiet until there is a character: a second, at 100 Hz. */
 export const QUIET_AFTER = 100;
 
