@@ -4,6 +4,7 @@ import type { Cpu } from './cpu.ts';
 export const MSR = {
   tsc: 0x10,
   apicBase: 0x1b,
+  tscAdjust: 0x3b,
   sysenterCs: 0x174,
   sysenterEsp: 0x175,
   sysenterEip: 0x176,
@@ -41,15 +42,20 @@ export class Msrs {
   reset(): void {
     this.values.clear();
     this.values.set(MSR.pat, 0x0007_0406_0007_0406n);
-    this.tscOffset = -this.#cpu.bus.now();
+    this.tsc = 0n;
   }
 
-  /** The time-stamp counter runs at 1 GHz of virtual time: nanoseconds, plus what the guest wrote. */
-  tscOffset = 0;
+  /** What the guest wrote to the time-stamp counter, less the time then. */
+  #tscOffset = 0n;
+  /** The time-stamp counter runs at 1 GHz of virtual time: it counts nanoseconds. */
   get tsc(): bigint {
-    return BigInt.asUintN(64, BigInt(this.#cpu.bus.now() + this.tscOffset));
+    return BigInt.asUintN(64, this.#now + this.#tscOffset);
   }
   set tsc(value: bigint) {
-    this.tscOffset = Number(BigInt.asIntN(64, value)) - this.#cpu.bus.now();
+    this.#tscOffset = value - this.#now;
+  }
+
+  get #now(): bigint {
+    return BigInt(Math.floor(this.#cpu.bus.now()));
   }
 }

@@ -193,8 +193,11 @@ export class Registers {
     const expandDown = (rights & 0x1c) === 0x14;
     const usable = (rights & RIGHTS.unusable) === 0 && (rights & RIGHTS.p) !== 0;
     // Expand-down (SDM vol. 3 §5.3): valid offsets lie above the limit, up to 64 KiB or 4 GiB by the B bit.
-    this.u32[(at + SEGMENT.low) / 4] = !usable ? 1 : expandDown ? limit + 1 : 0;
-    this.u32[(at + SEGMENT.high) / 4] = !usable ? 0 : expandDown ? (rights & RIGHTS.db ? 0xffff_ffff : 0xffff) : limit;
+    const low = expandDown ? limit + 1 : 0;
+    const high = !expandDown ? limit : rights & RIGHTS.db ? 0xffff_ffff : 0xffff;
+    const some = usable && low <= high;
+    this.u32[(at + SEGMENT.low) / 4] = some ? low : 1;
+    this.u32[(at + SEGMENT.high) / 4] = some ? high : 0;
     const readable = usable && (!code || (rights & 2) !== 0);
     const writable = usable && !code && (rights & 2) !== 0;
     this.u32[(at + SEGMENT.access) / 4] = (readable ? 1 : 0) | (writable ? 2 : 0);
