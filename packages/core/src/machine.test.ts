@@ -177,6 +177,7 @@ describe('life cycle', () => {
         board.wire([
           [x.init, board.cpus[0].init],
           [x.irq, board.cpus[0].intr],
+          [x.irq, board.cpus[0].nmi],
         ]);
       }),
       {},
@@ -190,11 +191,12 @@ describe('life cycle', () => {
     };
     accelerator.vcpu.reset = () => {
       resets++;
-      accelerator.vcpu.intr = false; // what a processor knows of its pins is gone
+      Object.assign(accelerator.vcpu, { intr: false, nmi: false, a20: false }); // what it knew of its pins is gone
     };
     machine.start();
     host.turn();
-    expect([resets, machine.bus.portPeek(0, 1), accelerator.vcpu.intr]).toEqual([2, 7, true]);
+    expect([resets, machine.bus.portPeek(0, 1)]).toEqual([2, 7]);
+    expect(accelerator.vcpu).toMatchObject({ intr: true, nmi: true, a20: true });
   });
 });
 

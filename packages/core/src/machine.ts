@@ -295,8 +295,7 @@ export class Machine extends EventEmitter<MachineEvents> {
       vcpu.setNmi(cpu.nmi.level);
       vcpu.setIntr(cpu.intr.level);
     });
-    this.#loop.forgetHalt();
-    this.#loop.attend();
+    this.#loop.attend(); // whether it halts, the next run will tell
   }
 
   #exited(exit: Exit): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { MainboardError } from './errors.ts';
-import { connect, createPins, InPin, inputs, OutPin, PinScope, VectorSink, VectorSource } from './pin.ts';
+import { connect, createPins, InPin, inputs, OutPin, outputs, PinScope, VectorSink, VectorSource } from './pin.ts';
 
 function line(sources: number) {
   const scope = new PinScope();
@@ -110,6 +110,9 @@ test('ends that do not go together, in a file that nobody has type-checked', () 
     'from a pin that does not exist to cpu0.inta (vector-sink)',
   );
   expect(() => connect([out, out] as never)).toThrow('from pit.out (out) to pit.out (out)');
+  expect(() => connect([createPins('pit', 'out', outputs(2), scope), sink] as never)).toThrow(
+    'from all of pit.out[0], pit.out[1] to cpu0.inta (vector-sink)',
+  );
   expect(() => connect([out, sink] as never)).toThrow('from pit.out (out) to cpu0.inta (vector-sink)');
 });
 

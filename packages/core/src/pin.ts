@@ -193,8 +193,10 @@ export function connect(net: Net): void {
   }
 }
 
-const described = (pin: Pin | undefined): string =>
-  pin === undefined ? 'a pin that does not exist' : `${pin.name} (${pin.kind})`;
+const described = (pin: Pin | readonly Pin[] | undefined): string => {
+  if (pin === undefined) return 'a pin that does not exist';
+  return 'kind' in pin ? `${pin.name} (${pin.kind})` : `all of ${pin.map(({ name }) => name).join(', ')}`;
+};
 
 /** Makes the pins of one declaration. */
 export function createPins(

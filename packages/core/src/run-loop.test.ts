@@ -97,6 +97,15 @@ describe('the run loop', () => {
     expect([vcpu.calls.run, vcpu.intr]).toEqual([2, true]);
   });
 
+  test('so does an NMI', () => {
+    const { machine, host, vcpu } = bench();
+    machine.start();
+    host.turn();
+    machine.board.cpus[0].nmi.drive(true);
+    host.turn();
+    expect([vcpu.nmi, vcpu.calls.run]).toEqual([true, 2]);
+  });
+
   test('a reset by the embedder wakes a halted processor', () => {
     const { machine, host, vcpu } = bench();
     machine.start();

@@ -106,11 +106,6 @@ export class RunLoop {
     if (this.#asleep) this.#schedule(0);
   }
 
-  /** The processor was reset or restored and halts no longer, as far as the loop knows. */
-  forgetHalt(): void {
-    this.#halted = false;
-  }
-
   #schedule(wait: number): void {
     this.#unschedule();
     let cancelled = false;

@@ -157,6 +157,8 @@ export function boards({
   ports.map({ 160: slave.int });
   // @ts-expect-error misspelt window
   ports.map({ 160: slave.reg });
+  // @ts-expect-error RAM is no port
+  ports.map({ 160: ram(4096) });
   // @ts-expect-error misspelt option
   options.memroy;
 }
