@@ -1,6 +1,6 @@
 import { bootError } from './errors.ts';
 import { LAYOUT, type Segment, segment } from './layout.ts';
-import type { E820Entry } from './memory-map.ts';
+import { type E820Entry, writeEntry } from './memory-map.ts';
 import { HEADER } from './setup-header.ts';
 
 /** What goes in the zero page besides the kernel's own header. */
@@ -43,17 +43,8 @@ export function bootParams({ header, load, commandLine, map, initrd }: BootParam
   view.setUint32(HEADER.ramdisk_image, initrd?.address ?? 0, true);
   view.setUint32(HEADER.ramdisk_size, initrd?.size ?? 0, true);
   page[E820_ENTRIES] = map.length;
-  map.forEach((e, i) => {
-    const at = E820_TABLE + i * E820_ENTRY_SIZE;
-    setUint64(view, at, e.base);
-    setUint64(view, at + 8, e.size);
-    view.setUint32(at + 16, e.type, true);
+  map.forEach((entry, i) => {
+    writeEntry(view, E820_TABLE + i * E820_ENTRY_SIZE, entry);
   });
   return segment(LAYOUT.bootParams, page);
-}
-
-/** Writes a whole number below 2^53 as a little-endian quadword. */
-export function setUint64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value >>> 0, true);
-  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
 }

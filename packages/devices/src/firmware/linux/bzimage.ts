@@ -1,8 +1,9 @@
+import { hex } from '@mainboard/core';
 import { type BootParams, bootParams } from './boot-params.ts';
 import { commandLine } from './command-line.ts';
 import { bootError } from './errors.ts';
 import { type BootPlan, FOUR_GIB, HIGH_MEMORY, LAYOUT, type Segment, segment } from './layout.ts';
-import { checkLowMemory, type E820Entry, hex, isRam, mebibytes, placeInitrd } from './memory-map.ts';
+import { checkLowMemory, type E820Entry, isRam, mebibytes, placeInitrd } from './memory-map.ts';
 import { identityPageTables } from './page-tables.ts';
 import { HEADER } from './setup-header.ts';
 
@@ -14,12 +15,10 @@ export interface BzImage {
   readonly header: Uint8Array;
   /** The protected-mode kernel. */
   readonly kernel: Uint8Array;
-  readonly relocatable: boolean;
   /** Has a 64-bit entry 0x200 bytes after its start. */
   readonly has64BitEntry: boolean;
   /** Where it runs unless it is moved. */
   readonly prefAddress: number;
-  readonly alignment: number;
   /** Bytes it needs from its start while it unpacks itself. */
   readonly initSize: number;
   /** Highest address for the last byte of an initrd. */
@@ -71,10 +70,8 @@ export function parseBzImage(file: Uint8Array): BzImage {
     version,
     header: file.subarray(HEADER.setup_sects, headerEnd),
     kernel: file.subarray(start),
-    relocatable: file[HEADER.relocatable_kernel] !== 0,
     has64BitEntry: version >= 0x020c && (view.getUint16(HEADER.xloadflags, true) & XLF_KERNEL_64) !== 0,
     prefAddress: view.getUint32(HEADER.pref_address, true) + view.getUint32(HEADER.pref_address + 4, true) * 2 ** 32,
-    alignment: view.getUint32(HEADER.kernel_alignment, true),
     initSize: view.getUint32(HEADER.init_size, true),
     initrdAddrMax: view.getUint32(HEADER.initrd_addr_max, true),
     cmdlineSize: view.getUint32(HEADER.cmdline_size, true),

@@ -1,7 +1,8 @@
+import { hex } from '@mainboard/core';
 import { commandLine } from './command-line.ts';
 import { bootError } from './errors.ts';
 import { type BootPlan, FOUR_GIB, HIGH_MEMORY, type Segment, segment } from './layout.ts';
-import { checkLowMemory, type E820Entry, hex, isRam, mebibytes, placeInitrd } from './memory-map.ts';
+import { checkLowMemory, type E820Entry, isRam, mebibytes, placeInitrd } from './memory-map.ts';
 import { startInfo } from './start-info.ts';
 
 /** What we read of an uncompressed kernel: an ELF file with a PVH entry note. */

@@ -1,3 +1,4 @@
+import { hex } from '@mainboard/core';
 import { bootError } from './errors.ts';
 import { FOUR_GIB, HIGH_MEMORY, LAYOUT, PAGE } from './layout.ts';
 
@@ -29,6 +30,19 @@ export function e820(ranges: readonly MemoryRange[]): E820Entry[] {
     }
   }
   return entries;
+}
+
+/** Writes an entry as both protocols have it: base and size as quadwords, then the type. */
+export function writeEntry(view: DataView, at: number, { base, size, type }: E820Entry): void {
+  setUint64(view, at, base);
+  setUint64(view, at + 8, size);
+  view.setUint32(at + 16, type, true);
+}
+
+/** Writes a whole number below 2^53 as a little-endian quadword. */
+export function setUint64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
 }
 
 /** Whether one RAM entry holds [base, base + size). */
@@ -65,5 +79,3 @@ export function placeInitrd(map: readonly E820Entry[], size: number, above: numb
 
 /** A size for people: whole MiB, rounded up. */
 export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
-
-export const hex = (n: number): string => `0x${n.toString(16)}`;

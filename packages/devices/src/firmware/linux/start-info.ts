@@ -1,7 +1,6 @@
-import { setUint64 } from './boot-params.ts';
 import { bootError } from './errors.ts';
 import { LAYOUT, PAGE, type Segment, segment } from './layout.ts';
-import type { E820Entry } from './memory-map.ts';
+import { type E820Entry, setUint64, writeEntry } from './memory-map.ts';
 
 const MAGIC = 0x336e_c578;
 const VERSION = 1;
@@ -35,11 +34,8 @@ export function startInfo(
     setUint64(view, MODULE_LIST, initrd.address);
     setUint64(view, MODULE_LIST + 8, initrd.size);
   }
-  map.forEach((e, i) => {
-    const at = MEMORY_MAP + i * MEMORY_MAP_ENTRY;
-    setUint64(view, at, e.base);
-    setUint64(view, at + 8, e.size);
-    view.setUint32(at + 16, e.type, true);
+  map.forEach((entry, i) => {
+    writeEntry(view, MEMORY_MAP + i * MEMORY_MAP_ENTRY, entry);
   });
   return segment(LAYOUT.startInfo, bytes);
 }
