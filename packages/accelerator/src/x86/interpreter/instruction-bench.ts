@@ -7,8 +7,7 @@ import { ROWS } from '../isa/rows.ts';
 import { RECORDS, SEGMENT, STATE } from '../state.ts';
 import { generateInterpreter, SPECIAL } from './generate.ts';
 import { HandlerTable } from './handler-table.ts';
-import { ADDRESSING, RECORD, STOP } from './record.ts';
-import { isRegister } from './record-ops.ts';
+import { ADDRESSING, isRegister, RECORD, STOP } from './record.ts';
 
 /** Bytes of guest RAM, from address 0. */
 const RAM = 0x1_0000;

@@ -1,3 +1,5 @@
+import { OPERAND_KIND } from '../decode/decoded.ts';
+
 /**
  * A predecoded instruction, or one part of one: 32 bytes that a handler finds at the offset it is called with. Records
  * of a block lie in a row; the handler of each calls the next in tail position. Register fields hold the register's
@@ -74,3 +76,10 @@ export const ADDRESSING = {
   flat32: 3,
 } as const;
 export type Addressing = (typeof ADDRESSING)[keyof typeof ADDRESSING];
+
+/** Kinds whose address goes into field `a` or `b` of a record. */
+export function isRegister(kind: number): boolean {
+  return (
+    kind === OPERAND_KIND.gpr || kind === OPERAND_KIND.seg || kind === OPERAND_KIND.mm || kind === OPERAND_KIND.xmm
+  );
+}

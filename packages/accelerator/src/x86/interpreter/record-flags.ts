@@ -1,0 +1,158 @@
+import type { Width } from '../semantics/form.ts';
+import type { StatusFlag, SystemFlag } from '../semantics/ops.ts';
+import { FLAG, STATE } from '../state.ts';
+import type { Value } from '../wasm/function.ts';
+import { RecordIntegers } from './record-integers.ts';
+
+/** CF, CF xor OF and AF in {@link STATE.flagAux}. */
+const AUX = 0xc000_0000_0000_0008n;
+
+/** Flags, kept lazily in {@link STATE.flagResult} and {@link STATE.flagAux}. */
+export class RecordFlags extends RecordIntegers {
+  #setLazy(w: Width, result: Value, aux: Value): void {
+    const f = this.f;
+    f.store('i64.store', this.zero, STATE.flagResult, this.signExtend(w, 64, result));
+    f.store('i64.store', this.zero, STATE.flagAux, aux);
+  }
+
+  /** {@link AUX} bits from a vector of carries: bit n is what bit n of the operation carried out. */
+  #carries(w: Width, carries: Value): Value {
+    const f = this.f;
+    if (w === 64) return f.op('i64.and', carries, f.i64(AUX));
+    const wide = f.op('i64.extend_i32_u', carries);
+    return f.op('i64.and', f.op('i64.or', f.op('i64.shl', wide, f.i64(64 - w)), wide), f.i64(AUX));
+  }
+
+  flagsAdd(w: Width, a: Value, b: Value, result: Value): void {
+    const both = this.binary('and', w, a, b);
+    const either = this.binary('and', w, this.binary('or', w, a, b), this.unary('not', w, result));
+    this.#setLazy(w, result, this.#carries(w, this.binary('or', w, both, either)));
+  }
+
+  flagsSub(w: Width, a: Value, b: Value, result: Value): void {
+    const notA = this.unary('not', w, a);
+    const both = this.binary('and', w, notA, b);
+    const either = this.binary('and', w, this.binary('or', w, notA, b), result);
+    this.#setLazy(w, result, this.#carries(w, this.binary('or', w, both, either)));
+  }
+
+  #bit(condition: Value, n: number): Value {
+    return this.f.op('i64.shl', this.f.op('i64.extend_i32_u', condition), this.f.i64(n));
+  }
+
+  #aux(cf: Value | undefined, of: Value | undefined, af: Value | undefined): Value {
+    const f = this.f;
+    let aux = f.i64(0);
+    if (cf) aux = this.#bit(cf, 63);
+    if (cf || of) aux = f.op('i64.or', aux, this.#bit(cf && of ? f.op('i32.xor', cf, of) : (cf ?? of)!, 62));
+    if (af) aux = f.op('i64.or', aux, this.#bit(af, 3));
+    return aux;
+  }
+
+  flagsResult(w: Width, result: Value, { cf, of, af }: { cf?: Value; of?: Value; af?: Value } = {}): void {
+    this.#setLazy(w, result, this.#aux(cf, of, af));
+  }
+
+  setFlags(flags: { [F in StatusFlag]?: Value }): void {
+    const f = this.f;
+    const value = (name: StatusFlag): Value => flags[name] ?? this.flag(name);
+    const aux = this.#aux(value('cf'), value('of'), value('af'));
+    if (!flags.zf && !flags.sf && !flags.pf) {
+      // Result and the two corrections stay as they are.
+      const old = f.op('i64.and', f.load('i64.load', this.zero, STATE.flagAux), f.i64(3));
+      f.store('i64.store', this.zero, STATE.flagAux, f.op('i64.or', aux, old));
+      return;
+    }
+    // A result of 0 or 1 gives ZF; it implies SF = 0 and PF = ZF, which the corrections turn into what was asked for.
+    const zf = value('zf');
+    const corrections = f.op('i64.or', this.#bit(value('sf'), 1), this.#bit(f.op('i32.xor', value('pf'), zf), 0));
+    f.store('i64.store', this.zero, STATE.flagAux, f.op('i64.or', aux, corrections));
+    f.store('i64.store', this.zero, STATE.flagResult, f.op('i64.extend_i32_u', f.op('i32.eqz', zf)));
+  }
+
+  flag(name: StatusFlag): Value {
+    const f = this.f;
+    const aux = (): Value => f.load('i64.load', this.zero, STATE.flagAux);
+    const result = (): Value => f.load('i64.load', this.zero, STATE.flagResult);
+    const top = (v: Value): Value => f.op('i32.wrap_i64', f.op('i64.shr_u', v, f.i64(63)));
+    switch (name) {
+      case 'cf':
+        return top(aux());
+      case 'of': {
+        const a = aux();
+        return top(f.op('i64.xor', a, f.op('i64.shl', a, f.i64(1))));
+      }
+      case 'zf':
+        return f.op('i64.eqz', result());
+      case 'sf':
+        // bit 1 of aux, moved to bit 63
+        return top(f.op('i64.xor', result(), f.op('i64.shl', aux(), f.i64(62))));
+      case 'pf': {
+        const parity = f.op('i32.popcnt', f.op('i32.and', f.op('i32.wrap_i64', result()), f.i32(0xff)));
+        const odd = f.op('i32.xor', parity, f.op('i32.wrap_i64', aux()));
+        return f.op('i32.and', f.op('i32.xor', odd, f.i32(1)), f.i32(1));
+      }
+      case 'af':
+        return f.op('i32.and', f.op('i32.shr_u', f.op('i32.wrap_i64', aux()), f.i32(3)), f.i32(1));
+    }
+  }
+
+  condition(code: number): Value {
+    const f = this.f;
+    const or = (a: Value, b: Value): Value => f.op('i32.or', a, b);
+    const less = (): Value => f.op('i32.xor', this.flag('sf'), this.flag('of'));
+    const base = [
+      () => this.flag('of'),
+      () => this.flag('cf'),
+      () => this.flag('zf'),
+      () => or(this.flag('cf'), this.flag('zf')),
+      () => this.flag('sf'),
+      () => this.flag('pf'),
+      () => less(),
+      () => or(this.flag('zf'), less()),
+    ][code >> 1]!();
+    return code & 1 ? f.op('i32.eqz', base) : base;
+  }
+
+  systemFlag(name: SystemFlag): Value {
+    const f = this.f;
+    const bit = f.op('i32.and', f.load('i32.load', this.zero, STATE.flagsSystem), f.i32(FLAG[name]));
+    return f.op('i32.ne', bit, f.i32(0));
+  }
+
+  setSystemFlag(name: SystemFlag, condition: Value): void {
+    const f = this.f;
+    const rest = f.op('i32.and', f.load('i32.load', this.zero, STATE.flagsSystem), f.i32(~FLAG[name]));
+    const bit = f.op('i32.shl', condition, f.i32(Math.log2(FLAG[name])));
+    f.store('i32.store', this.zero, STATE.flagsSystem, f.op('i32.or', rest, bit));
+  }
+
+  rflags(): Value {
+    const f = this.f;
+    const system = f.op('i32.and', f.load('i32.load', this.zero, STATE.flagsSystem), f.i32(~(FLAG.rf | FLAG.vm)));
+    return f.op('i32.or', f.op('i32.or', system, this.packFlags()), f.op('i32.shl', this.flag('of'), f.i32(11)));
+  }
+
+  mayChangeIf(): Value {
+    return this.f.load('i32.load', this.zero, STATE.mayChangeIf);
+  }
+
+  packFlags(): Value {
+    const f = this.f;
+    let packed = f.op('i32.or', this.flag('cf'), f.i32(2));
+    for (const [name, bit] of [
+      ['pf', 2],
+      ['af', 4],
+      ['zf', 6],
+      ['sf', 7],
+    ] as const)
+      packed = f.op('i32.or', packed, f.op('i32.shl', this.flag(name), f.i32(bit)));
+    return packed;
+  }
+
+  unpackFlags(value: Value): void {
+    const f = this.f;
+    const bit = (n: number): Value => f.op('i32.and', f.op('i32.shr_u', value, f.i32(n)), f.i32(1));
+    this.setFlags({ cf: bit(0), pf: bit(2), af: bit(4), zf: bit(6), sf: bit(7) });
+  }
+}
