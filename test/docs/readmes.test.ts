@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { Accelerator, buildMachine, describeMachine, Host, hex, type MachineDescription } from '@mainboard/core';
+import * as devices from '@mainboard/devices';
 import { machines, unplugged } from '@mainboard/machines';
 import { FakeAccelerator, FakeHost } from '@mainboard/testing';
 import { Container } from 'inversify';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const text = (path: string): string => readFileSync(join(root, path), 'utf8');
+const names = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word!);
+const run = (program: string) =>
+  spawnSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: root, encoding: 'utf8' });
 const samples = (markdown: string): string[] => [...markdown.matchAll(/```ts\n([\s\S]*?)```/g)].map(match => match[1]!);
 
 describe('README.md', () => {
@@ -20,14 +24,25 @@ describe('README.md', () => {
   });
 
   test('the program runs as it stands', () => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
-      cwd: root,
-      encoding: 'utf8',
-    });
+    const { status, stdout, stderr } = run(program);
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toContain('64-bit mode');
     expect(stdout).toMatch(/poweroff 0\n$/);
   });
+});
+
+test('packages/testing/README.md: the sample prints what it says', () => {
+  const [sample] = samples(text('packages/testing/README.md')) as [string];
+  const { status, stdout, stderr } = run(sample);
+  expect([status, stderr]).toEqual([0, '']);
+  expect(stdout).toMatch(/^\[ 'irq=1' \]\nmc146818: reset is idempotent\n/);
+});
+
+test('packages/devices/README.md names every device, and no other', () => {
+  const table = text('packages/devices/README.md').split('| export | chip |')[1]!.split('\n\n')[0]!;
+  const listed = [...table.matchAll(/^\| (`[^|]*) \|/gm)].flatMap(([, cell]) => names(cell!));
+  const types = Object.entries(devices).filter(([, value]) => typeof value === 'object' && 'implementation' in value);
+  expect(listed.sort()).toEqual(types.map(([name]) => name).sort());
 });
 
 describe.each(Object.keys(machines))('machines/%s/README.md', name => {
@@ -38,7 +53,6 @@ describe.each(Object.keys(machines))('machines/%s/README.md', name => {
     [...section(title).matchAll(/^\| (?!-)(.*) \|$/gm)]
       .slice(1)
       .map(([, row]) => row!.split('|').map(cell => cell.trim()));
-  const names = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word!);
 
   test('every port, and no other', () => {
     const listed = rows('Ports').flatMap(([addresses, roles]) =>
