@@ -59,6 +59,11 @@ describe('CPUID', () => {
     for (const bit of [1, 7, 9, 12, 14]) expect(has(1, 3, bit)).toBe(false);
   });
 
+  test('leaf 7: TSC_ADJUST, in the first subleaf', () => {
+    expect(cpuid(7)).toEqual([0, 2, 0, 0]);
+    expect(cpuid(7, 1)).toEqual([0, 0, 0, 0]);
+  });
+
   test('leaves that do not exist are zero', () => {
     for (const leaf of [5, 0xd, 0x4000_0001, 0x8000_0009, 0xffff_ffff]) expect(cpuid(leaf)).toEqual([0, 0, 0, 0]);
   });

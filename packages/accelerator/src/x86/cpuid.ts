@@ -82,6 +82,8 @@ const LEAVES: ReadonlyMap<number, CpuidResult> = new Map<number, CpuidResult>([
   [0, [7, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)]],
   // EBX: CLFLUSH lines of 8 × 8 bytes, one processor.
   [1, [SIGNATURE, 0x0001_0800, LEAF_1_ECX, LEAF_1_EDX]],
+  // EBX: TSC_ADJUST. GUEST: Linux trusts the TSC without a second clock only then, and stops its tick when idle.
+  [7, [0, bits(1), 0, 0]],
   [0x4000_0000, [0x4000_0000, word(HYPERVISOR, 0), word(HYPERVISOR, 4), word(HYPERVISOR, 8)]],
   [0x8000_0000, [0x8000_0008, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)]],
   [0x8000_0001, [SIGNATURE, 0, LEAF_8000_0001_ECX, LEAF_8000_0001_EDX]],
@@ -97,4 +99,5 @@ const LEAVES: ReadonlyMap<number, CpuidResult> = new Map<number, CpuidResult>([
  * CPUID (SDM vol. 2; AMD APM vol. 3 appendix E). Leaves that do not exist are zero, as AMD's are; so are those that
  * describe what we lack (caches, topology, monitor, XSAVE).
  */
-export const cpuid = (leaf: number): CpuidResult => LEAVES.get(leaf >>> 0) ?? NOTHING;
+export const cpuid = (leaf: number, subleaf = 0): CpuidResult =>
+  leaf === 7 && subleaf !== 0 ? NOTHING : (LEAVES.get(leaf >>> 0) ?? NOTHING);

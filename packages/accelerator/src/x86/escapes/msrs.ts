@@ -33,6 +33,12 @@ const ADDRESSES: ReadonlySet<number> = new Set([
 /** Registers that take any value. */
 const PLAIN: ReadonlySet<number> = new Set([MSR.sysenterCs, MSR.star, MSR.fmask, MSR.tscAux]);
 
+/** The counter and what was added to it since power-on move together (SDM vol. 3 §17.17.3). */
+function moveTsc({ msrs }: Cpu, by: bigint): void {
+  msrs.tsc = BigInt.asUintN(64, msrs.tsc + by);
+  msrs.set(MSR.tscAdjust, BigInt.asUintN(64, msrs.get(MSR.tscAdjust) + by));
+}
+
 export const msrs = {
   /** What is not a register of ours is #GP(0), as on a processor that has no such register. */
   rdmsr: cpu => {
@@ -44,7 +50,8 @@ export const msrs = {
     else if (msr === MSR.fsBase) value = r.base(SEGREG.fs);
     else if (msr === MSR.gsBase) value = r.base(SEGREG.gs);
     else if (msr === MSR.tsc) value = cpu.msrs.tsc;
-    else if (msr === MSR.pat || ADDRESSES.has(msr) || PLAIN.has(msr)) value = cpu.msrs.get(msr);
+    else if (msr === MSR.pat || msr === MSR.tscAdjust || ADDRESSES.has(msr) || PLAIN.has(msr))
+      value = cpu.msrs.get(msr);
     else if (msr === MSR.interruptPending) value = 0n;
     else return cpu.gp();
     r.setGpr32(GPR.rax, Number(value & 0xffff_ffffn));
@@ -62,7 +69,8 @@ export const msrs = {
       else cpu.msrs.set(msr, value);
     } else if (PLAIN.has(msr)) cpu.msrs.set(msr, value);
     else if (msr === MSR.efer) return writeEfer(cpu, value);
-    else if (msr === MSR.tsc) cpu.msrs.tsc = value;
+    else if (msr === MSR.tsc) moveTsc(cpu, value - cpu.msrs.tsc);
+    else if (msr === MSR.tscAdjust) moveTsc(cpu, value - cpu.msrs.get(msr));
     else if (msr === MSR.pat) {
       for (let byte = 0n; byte < 64n; byte += 8n) if (!((PAT_TYPES >> Number((value >> byte) & 0xffn)) & 1)) cpu.gp();
       cpu.msrs.set(msr, value);

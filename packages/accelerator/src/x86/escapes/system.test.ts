@@ -123,6 +123,16 @@ describe('RDMSR and WRMSR', () => {
     expect(read(MSR.tsc)).toBe(1000n);
   });
 
+  test('TSC_ADJUST holds what was added to the TSC, and adds to it', () => {
+    bench.long();
+    write(MSR.tsc, 5000n);
+    const adjust = read(MSR.tscAdjust) as bigint;
+    write(MSR.tsc, 7000n);
+    expect(read(MSR.tscAdjust)).toBe(adjust + 2000n);
+    write(MSR.tscAdjust, adjust - 4000n);
+    expect([read(MSR.tscAdjust), read(MSR.tsc)]).toEqual([BigInt.asUintN(64, adjust - 4000n), 1000n]);
+  });
+
   test('#GP: unknown registers, addresses that are not canonical, reserved bits, memory types, level 3', () => {
     bench.long();
     expect(read(0x1234)).toEqual(gp());

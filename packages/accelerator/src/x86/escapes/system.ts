@@ -15,7 +15,7 @@ export const system = {
   },
   cpuid: cpu => {
     const { r } = cpu;
-    const [eax, ebx, ecx, edx] = cpuid(r.gpr32(GPR.rax));
+    const [eax, ebx, ecx, edx] = cpuid(r.gpr32(GPR.rax), r.gpr32(GPR.rcx));
     r.setGpr32(GPR.rax, eax);
     r.setGpr32(GPR.rbx, ebx);
     r.setGpr32(GPR.rcx, ecx);
