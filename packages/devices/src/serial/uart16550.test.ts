@@ -529,8 +529,9 @@ describe('§Modem control register', () => {
   test('loopback: what is sent is received, nothing goes out, nothing comes in', () => {
     const { chardev, peek, read, write } = uart();
     write(MCR, 0x12);
-    write(THR, 0x5a);
     chardev.send('x');
+    expect([chardev.pending, read(LSR) & 0x01]).toEqual([1, 0]);
+    write(THR, 0x5a);
     expect([chardev.sent, chardev.pending, read(RBR)]).toEqual([[], 1, 0x5a]);
     write(MCR, 0x02);
     expect([chardev.pending, peek(RBR)]).toEqual([0, 0x78]);
@@ -565,6 +566,15 @@ describe('§Autoflow control', () => {
     expect([chardev.text, read(LSR)]).toEqual(['', 0x00]);
     drive.cts.set(true);
     expect(chardev.text).toBe('A');
+  });
+
+  test('auto-CTS in loopback: RTS is CTS', () => {
+    const { read, write } = uart();
+    write(MCR, 0x30);
+    write(THR, 0x41);
+    expect(read(LSR) & 0x01).toBe(0);
+    write(MCR, 0x32);
+    expect([read(LSR) & 0x01, read(RBR)]).toEqual([1, 0x41]);
   });
 
   test('auto-RTS: RTS goes away at the trigger level', () => {

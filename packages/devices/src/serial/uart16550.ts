@@ -153,8 +153,8 @@ export const uart16550 = defineDevice(
     const room = () => (listening() ? depth() - rx.length : 0);
 
     // ---- transmitter
-    /** §Autoflow control: with AFE the transmitter waits for CTS. */
-    const heldByCts = () => MCR.AFE && !MCR.LOOP && (currentLines() & CTS) === 0;
+    /** §Autoflow control: with AFE the transmitter waits for CTS, which is RTS in loopback. */
+    const heldByCts = () => MCR.AFE && (currentLines() & CTS) === 0;
     function send(byte: number): boolean {
       if (!MCR.LOOP) return chardev.write(byte);
       receive(byte);
