@@ -99,18 +99,25 @@ describe('composition', () => {
     ).toThrow('Load deviceModule(…) with the type lost.');
   });
 
-  test('a board that fails gives its accelerator back', () => {
+  test('a board that fails gives its accelerator back, and what its devices hold', () => {
     const accelerator = new FakeAccelerator();
+    let held = true;
+    const holder = defineDevice('holder', { spec: 'x' }, () => ({
+      dispose() {
+        held = false;
+      },
+    }));
     const build = () =>
       buildMachine(
-        defineMachine('bad', {}, () => {
+        defineMachine('bad', {}, board => {
+          board.add('a', holder);
           throw new MainboardError('bad-image', 'no kernel');
         }),
         {},
-        container(accelerator),
+        container(accelerator, new FakeHost(), holder),
       );
     expect(build).toThrow('no kernel');
-    expect(accelerator.disposed).toBe(true);
+    expect([accelerator.disposed, held]).toEqual([true, false]);
   });
 
   test('options are checked', () => {

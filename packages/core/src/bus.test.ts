@@ -173,6 +173,12 @@ describe('regions for accelerators', () => {
     expect([bus.memoryRead(0x1_0020, 4), bus.memoryRead(0x1_0010, 1)]).toEqual([7, 0]);
   });
 
+  test('RAM whose pages begin in the middle of a page of the guest memory is a window', () => {
+    const { bus, memory, ram } = bench();
+    memory.map({ 2097152: ram.slice(0x800, 0x1800) });
+    expect(shown(bus)[2]).toEqual(['window', 0x20_0000, 0x1000, 0]);
+  });
+
   test('RAM at an odd address is a window; slices that meet are one region', () => {
     const { bus, memory, ram } = bench();
     memory.map({

@@ -200,6 +200,14 @@ describe('life cycle', () => {
   });
 });
 
+test('an exit status has eight bits', () => {
+  const { machine, host } = bench();
+  machine.start();
+  machine.exit(0x1ff);
+  host.turn();
+  expect(machine.ending).toEqual({ reason: 'exit', status: 0xff });
+});
+
 describe('until', () => {
   test('a condition is tried at instruction boundaries', async () => {
     const { machine, host, vcpu, spin } = bench();

@@ -43,6 +43,7 @@ describe('values', () => {
     ['rate', 1.5, 'must be a whole number'],
     ['rate', '300', 'must be a whole number'],
     ['memory', 5000, 'uart com1: memory must be a size from 1M to 4G in steps of 4K, such as 256M, not 5000.'],
+    ['memory', 2 ** 20 + 512, 'in steps of 4K, such as 256M, not 1049088.'],
   ])('%s = %p is refused', (name, value, message) => {
     const attempt = () => resolveProperties('uart com1', table, { [name]: value });
     expect(attempt).toThrow(message);

@@ -228,8 +228,27 @@ describe('Keyboard data stream', () => {
     clock.advance(10 * FRAME);
     expect(data()).toBe(0x1e);
     expect([status() & OBF, handle.kbdIrq.level]).toEqual([0, false]);
-    clock.advance(2 * FRAME);
+    clock.advance(FRAME - 1);
+    keyboard.press('KeyB');
+    clock.advance(FRAME);
+    expect(status() & OBF).toBe(0); // F0h alone has come, and the translation keeps it
+    clock.advance(1);
     expect(data()).toBe(0x9e);
+    clock.advance(FRAME - 1);
+    expect(status() & OBF).toBe(0);
+    clock.advance(1);
+    expect(data()).toBe(0x30);
+  });
+
+  test('a byte that waited while the guest was slow takes its time from the read on', () => {
+    const { clock, data, keyboard, status } = controller();
+    keyboard.press('KeyA', 'KeyB');
+    clock.advance(10 * FRAME);
+    expect(data()).toBe(0x1e);
+    clock.advance(FRAME - 1);
+    expect(status() & OBF).toBe(0);
+    clock.advance(1);
+    expect(data()).toBe(0x30);
   });
 
   test('a disabled interface holds the keyboard back', () => {
@@ -316,6 +335,13 @@ describe('Keyboard commands', () => {
     expect(keyboardCommand(0xf4)).toEqual([0xfa]);
     keyboard.press('KeyB');
     expect(drain()).toEqual([0x30]);
+  });
+
+  test('F4h forgets the codes that wait', () => {
+    const { drain, keyboard, write } = controller();
+    keyboard.press('KeyA');
+    write(0xf4);
+    expect(drain()).toEqual([0xfa]);
   });
 
   test('F6h sets the defaults: set 2 again', () => {
@@ -419,6 +445,14 @@ describe('Typematic', () => {
     keyboard.release('KeyA');
     clock.advance(1_000 * MS);
     expect(data()).toBe(0x9e);
+  });
+
+  test('Pause does not repeat', () => {
+    const { clock, drain, keyboard } = controller();
+    keyboard.press('Pause');
+    const once = drain();
+    clock.advance(2_000 * MS);
+    expect([once, drain()]).toEqual([[0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5], []]);
   });
 
   test('F3h sets delay and rate', () => {
