@@ -155,6 +155,16 @@ describe('a device on the bench', () => {
     expect(device.armedTimers).toBe(1);
   });
 
+  test('state that a snapshot lacks begins as declared', () => {
+    const type = defineDevice('x', { spec: 'x', state: { n: 3, list: [1, 2], ram: bytes(2) } }, () => ({}));
+    const { device } = testbench(type);
+    const { ram: _, ...older } = device.save().state;
+    Object.assign(device.state, { n: 9 });
+    (device.state.ram as Uint8Array).fill(7);
+    device.restore({ ...device.save(), state: { ...older, n: 4 } });
+    expect(device.state).toEqual({ n: 4, list: [1, 2], ram: bytes(2) });
+  });
+
   test('a snapshot of another type is refused', () => {
     const { device } = testbench(fifo, { name: 'q' });
     expect(() => device.restore({ ...device.save(), type: 'uart' })).toThrow(

@@ -173,7 +173,9 @@ export class DeviceInstance {
     this.checkSnapshot(snapshot);
     this.#clock.cancelAll();
     this.registers.restore(snapshot.registers);
-    assignState(this.state as ReturnType<typeof copyState>, snapshot.state, new Set());
+    // what the snapshot lacks begins as declared, as registers do
+    for (const from of [this.#declaredState, snapshot.state])
+      assignState(this.state as ReturnType<typeof copyState>, from, new Set());
   }
 
   dispose(): void {

@@ -40,6 +40,8 @@ describe('values and fields', () => {
     expect(file.save()).toEqual({ LCR: 3, COUNT: 9, WIDE: 0xffff_ffff });
     file.restore(saved);
     expect(open(file).COUNT.value).toBe(7);
+    file.restore({ LCR: 0x1ff }); // more than a register holds, from who knows where
+    expect(file.save().LCR).toBe(0xff);
   });
 
   test('a reset leaves what a battery keeps', () => {

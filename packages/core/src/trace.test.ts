@@ -12,9 +12,10 @@ test('each listener gets its categories, with the time', () => {
   const stop = trace.listen(({ text }) => all.push(text));
   now = 5;
   trace.emit('pin', 'pic.int', 'high');
-  stop();
   trace.emit('port', 'port', 'out8');
-  expect([pins, all]).toEqual([['5 pic.int high'], ['high']]);
+  stop();
+  trace.emit('port', 'port', 'in16');
+  expect([pins, all]).toEqual([['5 pic.int high'], ['high', 'out8']]);
 });
 
 test('when the last listener leaves, only what others want is on', () => {
