@@ -19,7 +19,7 @@ const lamp = defineDevice(
   },
 );
 export const checks = deviceContract(lamp);
-testbench(i8254).drive.gate[2]?.set(true);
+testbench(i8254).drive.gate[2].set(true);
 
 const container = new Container();
 container.load(microvmModule, unplugged, softModule);

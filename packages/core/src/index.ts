@@ -44,6 +44,7 @@ export {
   type PinDeclaration,
   type PinKind,
   PinScope,
+  type PinsOf,
   VectorSink,
   VectorSource,
   vectorSink,

@@ -37,6 +37,8 @@ describe('testbench', () => {
       }),
     );
     const { drive, vectors, handle, device } = testbench(type);
+    // @ts-expect-error there is no third input
+    expect(drive.ir[2]).toBeUndefined();
     drive.gate.set(true);
     drive.ir[1]!.set(true);
     drive.ir[1]!.set(false);

@@ -21,6 +21,7 @@ import {
   OutPin,
   type Pin,
   PinScope,
+  type PinsOf,
   PowerControl,
   Trace,
   VectorSink,
@@ -44,11 +45,11 @@ export interface TestbenchOptions<S extends DeviceSpec> {
   readonly memory?: number;
 }
 
-/** The far ends of a device's inputs: `drive.ir[3].set(true)`. */
+/** The far ends of a device's inputs, as many as there are: `drive.ir[3].set(true)`. */
 export type Drives<S extends DeviceSpec> = {
   readonly [K in keyof NonNullable<S['pins']> as NonNullable<S['pins']>[K] extends { readonly kind: 'in' }
     ? K
-    : never]: NonNullable<S['pins']>[K] extends { readonly count: number } ? readonly OutPin[] : OutPin;
+    : never]: PinsOf<{ kind: 'out'; count: NonNullable<S['pins']>[K]['count'] }>;
 };
 
 /** One device by itself: its windows and outputs in reach, its inputs on switches, time in the test's hand. */
