@@ -10,6 +10,10 @@ import { JUMP_CACHE, RECORDS, STATE } from './state.ts';
 /** Blocks at most, kept ones and dropped ones: what they cost the host's heap does not hang on the guest. */
 const MAX_BLOCKS = 2 ** 19;
 
+/** Code that changes so often is decoded in shorter blocks, as little of it may run before it changes again. */
+const RESTLESS = 100;
+const SHORT_BLOCK = 8;
+
 /** What the MMU asks of the code cache. Offsets are places in the guest memory. */
 export interface CodePages {
   /** Instructions of this page have been decoded. */
@@ -44,6 +48,8 @@ export class CodeCache implements CodePages {
   readonly #hasCode: Uint8Array;
   /** By number of the page in the memory. */
   readonly #pages: (CodePage | undefined)[];
+  /** How often the code of a page was dropped, up to {@link RESTLESS}. */
+  readonly #drops: Uint8Array;
   /** By bits 23:12 of linear addresses: the jump cache may know code there. */
   readonly #jumpPages = new Uint8Array(4096);
   #next: number = FIRST;
@@ -56,6 +62,7 @@ export class CodeCache implements CodePages {
     this.#cpu = cpu;
     this.predecoder = new Predecoder(cpu);
     const pages = cpu.r.u8.length >>> 12;
+    this.#drops = new Uint8Array(pages);
     this.#hasCode = new Uint8Array(pages);
     this.#pages = new Array<CodePage | undefined>(pages).fill(undefined);
     cpu.bus.onWrite((offset, size) => {
@@ -92,6 +99,7 @@ export class CodeCache implements CodePages {
     for (const block of page.entering) this.#invalidate(block);
     this.#pages[number] = undefined;
     this.#hasCode[number] = 0;
+    if (this.#drops[number]! < RESTLESS) this.#drops[number]!++;
   }
 
   #invalidate({ records, end }: Block): void {
@@ -108,6 +116,7 @@ export class CodeCache implements CodePages {
   clear(): void {
     this.#pages.fill(undefined);
     this.#hasCode.fill(0);
+    this.#drops.fill(0);
     this.predecoder.clear();
     this.#next = FIRST;
     this.#made = 0;
@@ -201,7 +210,8 @@ export class CodeCache implements CodePages {
     const full = this.#next + MAX_RECORDS * RECORD.size > RECORDS.end || this.#made === MAX_BLOCKS;
     if (full || this.predecoder.full) this.clear();
     const records = this.#next;
-    const end = this.predecoder.block(records, at, page + 4096, within, single ? 1 : MAX_BLOCK, true);
+    const limit = single ? 1 : this.#drops[page >>> 12] === RESTLESS ? SHORT_BLOCK : MAX_BLOCK;
+    const end = this.predecoder.block(records, at, page + 4096, within, limit, true);
     if (end < 0)
       return inSegment < MAX_LENGTH ? this.#gather(low, high, inSegment, page) : this.#straddling(low, high, page, key);
     this.#claim(page, within, this.predecoder.decodedBytes).blocks.set(key, this.#keep(records, end));

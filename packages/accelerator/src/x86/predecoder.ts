@@ -50,6 +50,8 @@ export class Predecoder {
   /** Bytes of code that the last {@link block} was made from. */
   decodedBytes = 0;
 
+  #decoded = 0;
+
   constructor(cpu: Cpu) {
     this.#cpu = cpu;
   }
@@ -61,6 +63,13 @@ export class Predecoder {
   /** Forgets the instructions that records hand to TypeScript: no record is left. */
   clear(): void {
     this.#escapes.length = 1;
+  }
+
+  /** Instructions decoded since the last call. */
+  takeDecoded(): number {
+    const decoded = this.#decoded;
+    this.#decoded = 0;
+    return decoded;
   }
 
   /** There is no room for another block's escapes. */
@@ -142,6 +151,7 @@ export class Predecoder {
         this.decodedBytes = Math.min(distance + MAX_LENGTH, limit - first);
         return next;
       }
+      this.#decoded++;
       next = this.#emit(next, insn, distance, count, pageOffset, kept);
       distance += insn.length;
       count++;

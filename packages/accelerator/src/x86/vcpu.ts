@@ -17,13 +17,15 @@ const COST = {
   /** An instruction in TypeScript. */
   escape: 100,
   /** A turn of the run loop, an exception or interrupt included. */
-  turn: 100,
-  /** A block that the interpreter did not find by itself, decoded or not. */
-  lookup: 100,
+  turn: 400,
+  /** A block that the interpreter did not find by itself. */
+  lookup: 50,
+  /** An instruction decoded on the way. */
+  decode: 50,
   /** An access that the TLB did not know. */
   miss: 10,
   /** An access that a device answered. */
-  window: 50,
+  window: 100,
 } as const;
 
 /** Instructions after which a trap comes only if TF is still set: they cleared it (SDM vol. 3 §17.3.1.4). */
@@ -77,7 +79,7 @@ export class SoftVcpu implements Vcpu {
     cpu.code.predecoder.use(handlers);
     bus.onRegionsChanged(() => {
       cpu.mmu.remap();
-      cpu.flushTlb();
+      cpu.forgetJumps();
       this.#interrupt();
     });
     this.reset();
@@ -128,6 +130,10 @@ export class SoftVcpu implements Vcpu {
   #charge(cost: number): void {
     this.cpu.r.i32[STATE.budget / 4]! -= cost;
     this.#charged += cost;
+  }
+
+  #chargeLookup(): void {
+    this.#charge(COST.lookup + COST.decode * this.cpu.code.predecoder.takeDecoded());
   }
 
   // ---------------------------------------------------------------- running
@@ -184,12 +190,13 @@ export class SoftVcpu implements Vcpu {
     this.#begin(budget);
     this.#running = true;
     let record = cpu.code.lookup();
+    this.#chargeLookup();
     let stop: number = STOP.fault;
     while (record !== 0) {
       stop = this.#enter(record);
       if (stop !== STOP.lookup && stop !== STOP.link) break;
-      this.#charge(COST.lookup);
       record = stop === STOP.link ? cpu.code.link(cpu.r.i32[STATE.linkSlot / 4]!) : cpu.code.lookup();
+      this.#chargeLookup();
     }
     this.#running = false;
     return this.#finish(stop, record === 0, budget);
