@@ -7,6 +7,8 @@ import type { Way } from './ways.ts';
 
 const MEMORY = 16 << 20;
 
+type MachineOptions = Readonly<Record<string, unknown>>;
+
 export interface BootSettings extends MachineSettings {
   /** Node's unless told otherwise. */
   readonly host?: Host;
@@ -22,7 +24,8 @@ export class Booted {
   /** How the machine ends, whichever way. */
   readonly ended: Promise<Ending>;
 
-  constructor(name: string, way: Way, firmware: Uint8Array, settings: BootSettings = {}) {
+  /** @param what a ROM, or the options of the machine. */
+  constructor(name: string, way: Way, what: Uint8Array | MachineOptions, settings: BootSettings = {}) {
     const { host = new NodeHost(), onReset = 'stop' } = settings;
     const { definition, module } = machines[name]!;
     const container = new Container();
@@ -30,12 +33,8 @@ export class Booted {
     container.bind<Host>(Host).toConstantValue(host);
     container.bind<Chardev>(Chardev).toConstantValue(this.serial).whenNamed('com1');
     container.bind<Chardev>(Chardev).toConstantValue(this.debug).whenNamed('debugcon');
-    this.machine = buildMachine(
-      definition,
-      { memory: MEMORY, firmware: { name: 'guest', bytes: firmware } },
-      container,
-      { onReset },
-    );
+    const options = what instanceof Uint8Array ? { memory: MEMORY, firmware: { name: 'guest', bytes: what } } : what;
+    this.machine = buildMachine(definition, options, container, { onReset });
     this.ended = new Promise(resolve => {
       this.machine.on('exit', resolve);
     });

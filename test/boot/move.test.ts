@@ -1,0 +1,96 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, jest, test } from '@jest/globals';
+import { embeddedGuest } from '@mainboard/guests';
+import { Booted } from '../support/boot.ts';
+import { kvm, soft, type Way } from '../support/ways.ts';
+
+jest.setTimeout(120_000);
+
+/** Goes on with a running machine on another accelerator. */
+async function moved(from: Booted, way: Way, what: ConstructorParameters<typeof Booted>[2]): Promise<Booted> {
+  await from.machine.pause();
+  const snapshot = from.machine.save();
+  await from.machine.dispose();
+  const to = new Booted('microvm', way, what);
+  to.machine.restore(snapshot);
+  to.machine.start();
+  return to;
+}
+
+describe('a machine moves from one accelerator to the other while it runs', () => {
+  const there = 'the embedded guest, to KVM and back';
+  if (kvm.missing !== undefined) {
+    test.skip(`${there} (${kvm.missing})`, () => {});
+    test.skip(`Linux in the middle of its boot (${kvm.missing})`, () => {});
+    return;
+  }
+  test(there, async () => {
+    let guest = new Booted('microvm', soft, embeddedGuest());
+    try {
+      guest.machine.start();
+      await guest.see('\n> ');
+      guest.serial.send('poke 20000 5a\r');
+      await guest.see('\n> ');
+      for (const way of [kvm, soft, kvm]) {
+        guest = await moved(guest, way, embeddedGuest());
+        expect(guest.machine.accelerator.name).toBe(way === kvm ? 'kvm' : 'soft');
+        guest.serial.send('peek 20000 1\r');
+        expect(await guest.see('\n> ')).toMatch(/0{11}20000 {2}5a /);
+        guest.serial.send('time\r');
+        expect(await guest.see('\n> ')).toMatch(/up \d+\.\d\d s/);
+      }
+      guest.serial.send('\x04');
+      expect(await guest.ended).toEqual({ reason: 'poweroff', status: 0 });
+    } finally {
+      await guest.machine.dispose();
+    }
+  });
+
+  const linux = 'Linux in the middle of its boot, with its first lines on KVM';
+  const fetched = spawnSync(
+    process.execPath,
+    [fileURLToPath(new URL('../../scripts/debian-guests.mjs', import.meta.url))],
+    { encoding: 'utf8' },
+  );
+  if (fetched.status !== 0) {
+    test.skip(`${linux} (${fetched.stderr.trim()})`, () => {});
+    return;
+  }
+  // Unpacking the kernel takes an emulating KVM minutes; in software it takes seconds.
+  test(linux, async () => {
+    const file = (name: string) => ({
+      name,
+      bytes: new Uint8Array(readFileSync(join(fetched.stdout.trim(), 'amd64', name))),
+    });
+    const options = {
+      memory: 256 << 20,
+      kernel: file('vmlinuz'),
+      initrd: file('initrd'),
+      append: 'console=ttyS0 earlyprintk=serial,ttyS0,115200',
+    };
+    let guest = new Booted('microvm', soft, options);
+    try {
+      guest.machine.start();
+      let text = await guest.see('Linux version');
+      await guest.machine.pause();
+      text += guest.serial.text;
+      guest = await moved(guest, kvm, options);
+      text += await guest.see('Zone ranges:');
+      // Nothing is lost or said twice where the two meet.
+      const map = [...text.matchAll(/BIOS-e820: (.*)\r$/gm)].map(match => match[1]);
+      expect(map).toEqual([
+        '[mem 0x0000000000000000-0x000000000009ffff] usable',
+        '[mem 0x00000000000f0000-0x00000000000fffff] reserved',
+        '[mem 0x0000000000100000-0x000000000fffffff] usable',
+        '[mem 0x00000000ffff0000-0x00000000ffffffff] reserved',
+      ]);
+      expect(text).toContain('NX (Execute Disable) protection: active');
+      expect(guest.errors).toEqual([]);
+    } finally {
+      await guest.machine.dispose();
+    }
+  });
+});
