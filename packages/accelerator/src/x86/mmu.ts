@@ -115,7 +115,6 @@ export class Mmu {
   }
 
   #translate(low: number, high: number, size: number, kind: number, user: boolean): number {
-    const memory = this.#memory;
     const write = kind === ACCESS.write || kind === ACCESS.modify || kind === ACCESS.probe;
     const access = write ? ACCESS.write : kind;
     const within = low & 0xfff;
@@ -123,8 +122,9 @@ export class Mmu {
     if (page < 0) return 0;
     if (within + size > 4096) return this.#straddle(low, high, kind, access, size, page, user);
 
-    const offset = memory.offsetOf(page);
-    const rom = memory.isRom(page);
+    const found = this.#memory.find(page);
+    const rom = (found & 1) !== 0;
+    const offset = rom ? found - 1 : found;
     if (offset === 0 || (write && rom))
       return kind === ACCESS.probe ? STATE.bounce : this.#window(page, within, size, kind, offset);
     const hasCode = this.#code.holdsCode(offset);

@@ -120,7 +120,8 @@ export class PageWalk {
    */
   #levels(table: number, top: number, low: number, high: number, access: number, user: boolean): number {
     const memory = this.#memory;
-    const nxe = (this.#r.efer & EFER.nxe) !== 0;
+    const { u32, efer } = this.#r;
+    const nxe = (efer & EFER.nxe) !== 0;
     const reserved = RESERVED_HIGH | (nxe ? 0 : NX) | (top === 39 ? 0 : RESERVED_PAE);
     let rights = PTE.rw | PTE.us;
     let noExecute = false;
@@ -128,8 +129,9 @@ export class PageWalk {
     for (let shift = top; ; shift -= 9) {
       const bits = shift === 39 ? high >>> 7 : shift === 30 ? (low >>> 30) | (high << 2) : low >>> shift;
       const at = (bits & 0x1ff) * 8;
-      const entry = memory.read32(page, at);
-      const entryHigh = memory.read32(page, at + 4);
+      const offset = memory.offsetOf(page);
+      const entry = offset ? u32[(offset + at) >>> 2]! : memory.read32(page, at);
+      const entryHigh = offset ? u32[(offset + at + 4) >>> 2]! : memory.read32(page, at + 4);
       if ((entry & PTE.p) === 0) return this.#pageFault(low, high, access, user, 0);
       const large = shift > 12 && (entry & PTE.ps) !== 0;
       // No pages of 1 GiB, and bits 20:13 of one of 2 MiB are reserved.

@@ -36,15 +36,18 @@ export class PhysicalMemory {
     this.#a20Mask = level ? ~0 : ~0x100;
   }
 
+  /** {@link offsetOf} and {@link isRom} in one: the offset, and bit 0. */
+  find(page: number): number {
+    const masked = page & this.#a20Mask;
+    return masked < this.#map.length ? this.#map[masked]! : 0;
+  }
   /** Offset in the memory of a page; 0 where the bus answers. */
   offsetOf(page: number): number {
-    const masked = page & this.#a20Mask;
-    return masked < this.#map.length ? (this.#map[masked]! & ~ROM) >>> 0 : 0;
+    return (this.find(page) & ~ROM) >>> 0;
   }
   /** Reads come from the memory, writes go to the bus. */
   isRom(page: number): boolean {
-    const masked = page & this.#a20Mask;
-    return masked < this.#map.length && (this.#map[masked]! & ROM) !== 0;
+    return (this.find(page) & ROM) !== 0;
   }
   /** Address on the bus. */
   address(page: number, at: number): number {
