@@ -155,7 +155,7 @@ export function setFromDescriptor(cpu: Cpu, n: number, selector: number, d: Desc
 export function setCode(cpu: Cpu, selector: number, d: Descriptor, cpl: number): void {
   const { r } = cpu;
   const base = cpu.longMode && d.isLong ? 0n : d.base;
-  if (base !== r.base(SEGREG.cs)) cpu.forgetJumps();
+  if (base !== r.base(SEGREG.cs) || d.limit !== r.limit(SEGREG.cs)) cpu.forgetJumps(); // blocks know no limit
   r.setSegment(SEGREG.cs, (selector & 0xfffc) | cpl, base, d.limit, d.rights | 1);
   cpu.cpl = cpl;
 }
