@@ -48,6 +48,8 @@ for (const [machine, way] of PLACES)
         for (const line of ON_BOTH) expect(banner).toContain(line);
         for (const line of ON_MICROVM) expect(banner.includes(line)).toBe(machine === 'microvm');
         expect(banner).toContain(machine === 'microvm' ? 'interrupts by IRQ 4' : 'interrupts straight to INTR');
+        // Only KVM's own chips have a local APIC among them.
+        expect(/\bapic\b/.test(banner)).toBe(way === kvmIrqchip);
         guest.serial.send('\x04');
         expect(await guest.ended).toEqual({ reason: 'poweroff', status: 0 });
       } finally {

@@ -27,6 +27,7 @@ type Events = Struct<keyof typeof kvmVcpuEvents.fields>;
 /** Copies a vCPU's registers out of KVM and into it. Never while `KVM_RUN` has an access half done. */
 export class VcpuState {
   readonly #vcpu: Descriptor;
+  readonly #localApic: boolean;
   readonly #msrs: Msrs;
   readonly #hasXsave: boolean;
   readonly #hasXcrs: boolean;
@@ -35,8 +36,10 @@ export class VcpuState {
   readonly #debugregs = new Struct(kvmDebugregs);
   readonly #events = new Struct(kvmVcpuEvents);
 
-  constructor(system: KvmSystem, vcpu: Descriptor) {
+  /** @param localApic the kernel emulates one. */
+  constructor(system: KvmSystem, vcpu: Descriptor, localApic: boolean) {
     this.#vcpu = vcpu;
+    this.#localApic = localApic;
     this.#msrs = new Msrs(vcpu);
     // An area of more than a page needs permissions (AMX) that we do not ask for.
     this.#hasXsave = system.extension('XSAVE') !== 0 && system.extension('XSAVE2') <= kvmXsave.size;
@@ -75,6 +78,8 @@ export class VcpuState {
     // The APIC's base is the interrupt controllers' business: keep it.
     vcpu.callStruct(io.KVM_GET_SREGS, this.#sregs);
     writeSregs(this.#sregs, state);
+    // Else KVM sets CPUID's APIC bit again. GUEST: Linux would look for the APIC's timer and wait for it.
+    if (!this.#localApic) this.#sregs.set64('apic_base', 0n);
     const errno = vcpu.tryStruct(io.KVM_SET_SREGS, this.#sregs);
     if (errno !== 0)
       throw new KvmError(

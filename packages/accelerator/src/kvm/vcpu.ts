@@ -66,7 +66,7 @@ export class KvmVcpu implements Vcpu {
     };
     const cpuid = shapeCpuid(system.supportedCpuid(), setting);
     this.#vcpu.callStruct(io.KVM_SET_CPUID2, writeCpuid(cpuid));
-    this.#state = new VcpuState(system, this.#vcpu);
+    this.#state = new VcpuState(system, this.#vcpu, vm.hasIrqchip);
     // A new vCPU is in the state of a processor after power-on, nearly; keep it for every later reset.
     this.#powerOn = poweredOn(this.#state.save(false), cpuid.find(entry => entry.function === 1)?.eax ?? 0);
     this.#timer = new SliceTimer(this.#libc);
