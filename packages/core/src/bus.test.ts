@@ -49,7 +49,15 @@ function bench() {
   const pit = probe('pit', 4);
   memory.map({ 0: ram, 983040: rom, 4273995776: apic });
   ports.map({ 32: pic, 34: pit, 65534: probe('last', 2) });
-  const bus = new MachineBus({ guest, memory, ports, trace, acknowledge: () => 0x30, now: () => 7 });
+  const bus = new MachineBus({
+    guest,
+    memory,
+    ports,
+    trace,
+    acknowledge: () => 0x30,
+    now: () => 7,
+    wallClock: () => 9,
+  });
   return { memory, ports, trace, guest, ram, rom, apic, pic, pit, bus, dma: new BusDma(() => bus) };
 }
 

@@ -17,6 +17,7 @@ export interface BusParts {
   readonly trace: Trace;
   acknowledge(): number;
   now(): number;
+  wallClock(): number;
 }
 
 /** The processors' way to devices. A port access is a table look-up and a call. */
@@ -71,6 +72,10 @@ export class MachineBus implements CpuBus {
 
   now(): number {
     return this.#parts.now();
+  }
+
+  wallClock(): number {
+    return this.#parts.wallClock();
   }
 
   portRead(port: number, size: number): number {

@@ -71,6 +71,7 @@ export class Machine extends EventEmitter<MachineEvents> {
       trace,
       acknowledge: () => cpu.inta.acknowledge(),
       now: () => clock.now(),
+      wallClock: () => host.wallClock(),
     });
     accelerator.attach(this.bus);
     const vcpu = accelerator.createVcpu(0);

@@ -171,5 +171,6 @@ function ramBus(size: number, trace: Trace): MachineBus {
     trace,
     acknowledge: () => 0xff,
     now: () => 0,
+    wallClock: () => 0,
   });
 }

@@ -6,6 +6,7 @@ import { ACCESS } from './interpreter/access.ts';
 import { STOP } from './interpreter/record.ts';
 import { Mmu } from './mmu.ts';
 import { Msrs } from './msr.ts';
+import { ParavirtualClock } from './paravirtual-clock.ts';
 import { CR0, CR4, EFER, Registers, RIGHTS, SEGREG } from './registers.ts';
 import { FLAG, GPR, SEGMENT, STATE, TLB } from './state.ts';
 import { X87Bridge } from './x87/bridge.ts';
@@ -30,6 +31,7 @@ export class Cpu {
   readonly x87: X87;
   readonly x87Bridge: X87Bridge;
   readonly msrs: Msrs;
+  readonly paravirtualClock: ParavirtualClock = new ParavirtualClock(this);
 
   /** Current privilege level, 0–3. */
   cpl = 0;

@@ -1,5 +1,6 @@
 import type { Feature } from './isa/row.ts';
 import { PHYSICAL_BITS } from './page-walk.ts';
+import { KVM_FEATURES } from './paravirtual-clock.ts';
 
 /** What the processor has. A feature is listed once everything behind its CPUID bit works. */
 const FEATURES: ReadonlySet<Feature> = new Set<Feature>([
@@ -30,8 +31,8 @@ export const hasFeature = (feature: Feature): boolean => FEATURES.has(feature);
 /** An AMD family 15 (K8) part: GUEST: Linux does not isolate page tables from user code on AMD. */
 const VENDOR = 'AuthenticAMD';
 const BRAND = 'Mainboard software CPU';
-/** Leaf 4000_0000: no hypervisor interface that a guest knows. */
-const HYPERVISOR = 'MainboardCPU';
+/** Leaf 4000_0000: KVM's interface, of which {@link KVM_FEATURES} says how much there is. */
+const HYPERVISOR = 'KVMKVMKVM';
 /** Family 15, model 107, stepping 1, as EAX of leaf 1 spells it. */
 const SIGNATURE = 0x0006_0fb1;
 
@@ -84,7 +85,8 @@ const LEAVES: ReadonlyMap<number, CpuidResult> = new Map<number, CpuidResult>([
   [1, [SIGNATURE, 0x0001_0800, LEAF_1_ECX, LEAF_1_EDX]],
   // EBX: TSC_ADJUST. GUEST: Linux trusts the TSC without a second clock only then, and stops its tick when idle.
   [7, [0, bits(1), 0, 0]],
-  [0x4000_0000, [0x4000_0000, word(HYPERVISOR, 0), word(HYPERVISOR, 4), word(HYPERVISOR, 8)]],
+  [0x4000_0001, [KVM_FEATURES, 0, 0, 0]],
+  [0x4000_0000, [0x4000_0001, word(HYPERVISOR, 0), word(HYPERVISOR, 4), word(HYPERVISOR, 8)]],
   [0x8000_0000, [0x8000_0008, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)]],
   [0x8000_0001, [SIGNATURE, 0, LEAF_8000_0001_ECX, LEAF_8000_0001_EDX]],
   [0x8000_0002, brand(0)],

@@ -16,7 +16,8 @@ export class Mmu {
   readonly #bus: CpuBus;
   readonly #fault: Fault;
   readonly #code: CodePages;
-  readonly #memory: PhysicalMemory;
+  /** What translations lead to. */
+  readonly physical: PhysicalMemory;
   readonly #pages: PageWalk;
 
   /** By bits 31:21 of linear addresses: a part of a large page may be in the TLB, which knows small pages only. */
@@ -42,20 +43,20 @@ export class Mmu {
     this.#bus = bus;
     this.#fault = fault;
     this.#code = code;
-    this.#memory = new PhysicalMemory(registers, bus, code);
-    this.#pages = new PageWalk(registers, fault, this.#memory);
+    this.physical = new PhysicalMemory(registers, bus, code);
+    this.#pages = new PageWalk(registers, fault, this.physical);
     this.#tlb = new BigInt64Array(bus.guest.memory.buffer, TLB.base, (2 * TLB.size) / 8);
     this.flush();
   }
 
   /** Takes over the bus's regions. */
   remap(): void {
-    this.#memory.remap();
+    this.physical.remap();
     this.flush();
   }
 
   setA20(level: boolean): void {
-    this.#memory.setA20(level);
+    this.physical.setA20(level);
     this.flush();
   }
 
@@ -122,7 +123,7 @@ export class Mmu {
     if (page < 0) return 0;
     if (within + size > 4096) return this.#straddle(low, high, kind, access, size, page, user);
 
-    const found = this.#memory.find(page);
+    const found = this.physical.find(page);
     const rom = (found & 1) !== 0;
     const offset = rom ? found - 1 : found;
     if (offset === 0 || (write && rom))
@@ -178,7 +179,7 @@ export class Mmu {
   /** An access that the bus answers: reads go to the bounce buffer now, writes leave it in {@link commit}. */
   #window(page: number, within: number, size: number, kind: number, offset: number): number {
     const { u8, view } = this.#r;
-    const address = this.#memory.address(page, within);
+    const address = this.physical.address(page, within);
     if (kind !== ACCESS.write) {
       if (offset) u8.copyWithin(STATE.bounce, offset + within, offset + within + size);
       else if (size <= 4) view.setUint32(STATE.bounce, this.#bus.memoryRead(address, size), true);
@@ -209,7 +210,7 @@ export class Mmu {
     if (kind === ACCESS.read || kind === ACCESS.modify)
       for (let i = 0; i < size; i++)
         this.#r.u8[STATE.bounce + i] =
-          i < first ? this.#memory.read8(page, within + i) : this.#memory.read8(nextPage, i - first);
+          i < first ? this.physical.read8(page, within + i) : this.physical.read8(nextPage, i - first);
     this.#pendingSize = size;
     this.#pendingFirst = first;
     this.#pendingPage = page;
@@ -240,8 +241,8 @@ export class Mmu {
     }
     const first = this.#pendingFirst;
     for (let i = 0; i < size; i++)
-      if (i < first) this.#memory.write8(page, 4096 - first + i, u8[STATE.bounce + i]!);
-      else this.#memory.write8(this.#pendingNextPage, i - first, u8[STATE.bounce + i]!);
+      if (i < first) this.physical.write8(page, 4096 - first + i, u8[STATE.bounce + i]!);
+      else this.physical.write8(this.#pendingNextPage, i - first, u8[STATE.bounce + i]!);
   }
 
   /**
@@ -256,10 +257,10 @@ export class Mmu {
       return (tag + i32[at + TLB.addend / 4]!) >>> 0;
     const page = this.#walk(low, high, 1, ACCESS.execute, user);
     if (page < 0) return -1;
-    const offset = this.#memory.offsetOf(page);
+    const offset = this.physical.offsetOf(page);
     this.lastPage = page;
     if (offset === 0) return -2;
-    this.#fill(low, high, offset, user, !this.#code.holdsCode(offset) && !this.#memory.isRom(page));
+    this.#fill(low, high, offset, user, !this.#code.holdsCode(offset) && !this.physical.isRom(page));
     return offset;
   }
   /** Number of the physical page that the last {@link fetch} from the bus found. */
@@ -267,6 +268,6 @@ export class Mmu {
 
   /** One byte of code that the bus answers. */
   fetchByte(page: number, at: number): number {
-    return this.#memory.read8(page, at);
+    return this.physical.read8(page, at);
   }
 }

@@ -18,6 +18,9 @@ export const MSR = {
   gsBase: 0xc000_0101,
   kernelGsBase: 0xc000_0102,
   tscAux: 0xc000_0103,
+  /** KVM's paravirtual clock; see `paravirtual-clock.ts`. */
+  kvmWallClock: 0x4b56_4d00,
+  kvmSystemTime: 0x4b56_4d01,
   /** Interrupt Pending Message of the K8 (AMD BKDG for family 0Fh): no C1E, reads 0. GUEST: Linux reads it at boot. */
   interruptPending: 0xc001_0055,
 } as const;

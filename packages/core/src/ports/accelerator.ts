@@ -36,6 +36,8 @@ export interface CpuBus {
   acknowledge(): number;
   /** Virtual nanoseconds since the machine was first reset; the base of the time-stamp counter. */
   now(): number;
+  /** Wall-clock time in milliseconds since 1970-01-01 UTC, for guests that ask the processor; absent where there is none. */
+  wallClock?(): number;
 }
 
 /** Why a processor stopped running. Accesses to ports and windows are calls on the bus and never end a run. */

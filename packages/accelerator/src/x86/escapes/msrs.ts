@@ -33,10 +33,13 @@ const ADDRESSES: ReadonlySet<number> = new Set([
 /** Registers that take any value. */
 const PLAIN: ReadonlySet<number> = new Set([MSR.sysenterCs, MSR.star, MSR.fmask, MSR.tscAux]);
 
+const isKvmClock = (msr: number): boolean => msr === MSR.kvmWallClock || msr === MSR.kvmSystemTime;
+
 /** The counter and what was added to it since power-on move together (SDM vol. 3 §17.17.3). */
-function moveTsc({ msrs }: Cpu, by: bigint): void {
+function moveTsc({ msrs, paravirtualClock }: Cpu, by: bigint): void {
   msrs.tsc = BigInt.asUintN(64, msrs.tsc + by);
   msrs.set(MSR.tscAdjust, BigInt.asUintN(64, msrs.get(MSR.tscAdjust) + by));
+  paravirtualClock.update();
 }
 
 export const msrs = {
@@ -50,7 +53,7 @@ export const msrs = {
     else if (msr === MSR.fsBase) value = r.base(SEGREG.fs);
     else if (msr === MSR.gsBase) value = r.base(SEGREG.gs);
     else if (msr === MSR.tsc) value = cpu.msrs.tsc;
-    else if (msr === MSR.pat || msr === MSR.tscAdjust || ADDRESSES.has(msr) || PLAIN.has(msr))
+    else if (msr === MSR.pat || msr === MSR.tscAdjust || isKvmClock(msr) || ADDRESSES.has(msr) || PLAIN.has(msr))
       value = cpu.msrs.get(msr);
     else if (msr === MSR.interruptPending) value = 0n;
     else return cpu.gp();
@@ -74,6 +77,10 @@ export const msrs = {
     else if (msr === MSR.pat) {
       for (let byte = 0n; byte < 64n; byte += 8n) if (!((PAT_TYPES >> Number((value >> byte) & 0xffn)) & 1)) cpu.gp();
       cpu.msrs.set(msr, value);
+    } else if (isKvmClock(msr)) {
+      cpu.msrs.set(msr, value);
+      if (msr === MSR.kvmWallClock) cpu.paravirtualClock.writeWallClock(value);
+      else cpu.paravirtualClock.update();
     } else cpu.gp();
     return undefined;
   },
