@@ -7,9 +7,9 @@ import { kvm } from '../support/ways.ts';
 jest.setTimeout(120_000);
 
 const MACHINES = 10;
-const ROUNDS = 6;
-/** Rounds after which the process has grown to its size: code is compiled, pools are filled. */
-const WARM = 2;
+const ROUNDS = 8;
+/** Rounds after which the process has grown to its size: the host has optimised the code, pools are filled. */
+const WARM = 4;
 /** What 40 machines may leave behind together; one of them touches some megabytes. */
 const MEGABYTES = 32;
 
