@@ -20,9 +20,9 @@ function run(what, command, args) {
   process.exit(status || 1);
 }
 
-const [major] = process.versions.node.split('.').map(Number);
-if (major < 20) {
-  console.error(`mainboard: Node ${process.versions.node} is too old; install Node 20 or newer.`);
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 6)) {
+  console.error(`mainboard: Node ${process.versions.node} is too old; install Node 20.6 or newer.`);
   process.exit(1);
 }
 
