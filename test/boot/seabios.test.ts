@@ -29,6 +29,7 @@ describe.each([soft, kvm, kvmIrqchip])('$name', way => {
     test(title, async () => {
       const text = await said(way);
       expect(text).toMatch(/^SeaBIOS \(version .*\)\nBUILD: .*\nUnable to unlock ram - bridge not found\n/);
-      expect(text).toBe(await said(soft));
+      // The software CPU shows KVM's signature for the sake of its clock, the KVM accelerator hides it.
+      expect(text).toBe((await said(soft)).replace(way === soft ? '' : 'Running on KVM\n', ''));
     });
 });
