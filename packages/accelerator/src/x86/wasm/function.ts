@@ -161,16 +161,6 @@ export class FunctionWriter {
     });
   }
 
-  /** `memory.copy`. */
-  copy(to: Value, from: Value, count: Value): void {
-    this.#effect([to, from, count], out => out.push(0xfc, 10, 0, 0));
-  }
-
-  /** `memory.fill`. */
-  fill(to: Value, byte: Value, count: Value): void {
-    this.#effect([to, byte, count], out => out.push(0xfc, 11, 0));
-  }
-
   #effect(args: readonly Value[], push: (out: number[]) => void): void {
     for (const arg of args) arg.uses++;
     this.#statements.push(out => {

@@ -96,7 +96,7 @@ export class ModuleWriter {
     this.#table = functions;
   }
 
-  /** The module's bytes. @param maximumPages the memory's maximum; its initial size is taken to be the same. */
+  /** The module's bytes. */
   bytes(): Uint8Array {
     const out: number[] = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
     const section = (id: number, fill: (bytes: number[]) => void): void => {
