@@ -1,12 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
+import { debianGuests } from '../support/debian.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const fetched = spawnSync(process.execPath, [join(root, 'scripts', 'debian-guests.mjs')], { encoding: 'utf8' });
-const guests = fetched.stdout.trim();
-const missing = fetched.status === 0 ? undefined : fetched.stderr.trim();
+const { folder: guests, missing } = debianGuests();
 
 /** A machine run by the command, with its serial port on pipes. */
 class Session {

@@ -1,10 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, jest, test } from '@jest/globals';
 import { embeddedGuest } from '@mainboard/guests';
 import { Booted } from '../support/boot.ts';
+import { debianGuests } from '../support/debian.ts';
 import { kvm, soft, type Way } from '../support/ways.ts';
 
 jest.setTimeout(120_000);
@@ -50,20 +49,16 @@ describe('a machine moves from one accelerator to the other while it runs', () =
   });
 
   const linux = 'Linux in the middle of its boot, with its first lines on KVM';
-  const fetched = spawnSync(
-    process.execPath,
-    [fileURLToPath(new URL('../../scripts/debian-guests.mjs', import.meta.url))],
-    { encoding: 'utf8' },
-  );
-  if (fetched.status !== 0) {
-    test.skip(`${linux} (${fetched.stderr.trim()})`, () => {});
+  const { folder, missing } = debianGuests();
+  if (missing !== undefined) {
+    test.skip(`${linux} (${missing})`, () => {});
     return;
   }
   // Unpacking the kernel takes an emulating KVM minutes; in software it takes seconds.
   test(linux, async () => {
     const file = (name: string) => ({
       name,
-      bytes: new Uint8Array(readFileSync(join(fetched.stdout.trim(), 'amd64', name))),
+      bytes: new Uint8Array(readFileSync(join(folder, 'amd64', name))),
     });
     const options = {
       memory: 256 << 20,
