@@ -107,6 +107,7 @@ describe('each mistake ends with status 2 and says what to do', () => {
     ['a trace in no folder', [...ON, '--trace', 'irq,file=nowhere/x'], /--trace cannot write nowhere\/x/],
     ['a malformed timeout', [...ON, '--timeout', 'soon'], /--timeout must be a number of seconds/],
     ['a timeout of nothing', [...ON, '--timeout', '0'], /--timeout must be a number of seconds/],
+    ['an unknown --jit', [...ON, '--jit', 'always'], /--jit must be on, off or eager/],
     ['an unknown --on-reboot', [...ON, '--on-reboot', 'halt'], /--on-reboot must be exit or reboot/],
     ['no such file', ['run', 'nothing.ts'], /There is no file nothing\.ts/],
     ['a syntax error', ['run', 'syntax.ts'], /syntax\.ts cannot be loaded: syntax\.ts:2:19: Expression expected/],

@@ -1,3 +1,4 @@
+import type { JitMode } from '@mainboard/accelerator/x86';
 import type { ContainerModule } from 'inversify';
 import { CliError } from './errors.ts';
 import { suggest } from './suggest.ts';
@@ -11,18 +12,24 @@ export interface ChosenAccelerator {
   readonly note?: string;
 }
 
-/** The accelerator for `--accel`. What is not chosen is not loaded. @throws CliError, KvmError */
-export async function chooseAccelerator(given: string): Promise<ChosenAccelerator> {
+/**
+ * The accelerator for `--accel`. What is not chosen is not loaded.
+ * @param jit of the software CPU; undefined leaves it to the accelerator
+ * @throws CliError, KvmError
+ */
+export async function chooseAccelerator(given: string, jit: JitMode | undefined): Promise<ChosenAccelerator> {
   const choice = ACCELERATORS.find(name => name === given);
   if (choice === undefined)
     throw new CliError(`--accel must be auto, kvm or soft, not "${given}".${suggest(given, ACCELERATORS)}`);
-  if (choice === 'auto') return automatic();
-  return { module: await load(choice) };
+  if (choice === 'kvm' && jit !== undefined)
+    throw new CliError('--jit is about the software CPU; use --accel soft with it.');
+  if (choice === 'auto') return automatic(jit);
+  return { module: await load(choice, jit) };
 }
 
-async function automatic(): Promise<ChosenAccelerator> {
-  const { name, reason } = await decide();
-  return { module: await load(name), note: `accel ${name}: ${reason}` };
+async function automatic(jit: JitMode | undefined): Promise<ChosenAccelerator> {
+  const { name, reason } = jit === undefined ? await decide() : { name: 'soft' as const, reason: '--jit was given' };
+  return { module: await load(name, jit), note: `accel ${name}: ${reason}` };
 }
 
 /** What `auto` takes on this host, and why: KVM where it runs kernel-mode code on the processor itself. */
@@ -31,8 +38,11 @@ export async function decide(): Promise<{ readonly name: 'kvm' | 'soft'; readonl
   return { name: native ? 'kvm' : 'soft', reason: reason.replace(/\.$/, '') };
 }
 
-async function load(name: Exclude<Choice, 'auto'>): Promise<ContainerModule> {
-  if (name === 'soft') return (await import('@mainboard/accelerator/x86')).softModule;
+async function load(name: Exclude<Choice, 'auto'>, jit: JitMode | undefined): Promise<ContainerModule> {
+  if (name === 'soft') {
+    const { softModule, softModuleWith } = await import('@mainboard/accelerator/x86');
+    return jit === undefined ? softModule : softModuleWith({ jit });
+  }
   try {
     const { KvmSystem, kvmModule } = await import('@mainboard/accelerator/kvm');
     new KvmSystem().dispose(); // says what is wrong before anything else is opened

@@ -11,7 +11,18 @@ import { CliError } from './errors.ts';
 import { suggest } from './suggest.ts';
 
 /** Options of the commands themselves; a machine's of the same name is reached by `--option`. */
-const OF_COMMAND = new Set(['accel', 'serial', 'debugcon', 'trace', 'timeout', 'on-reboot', 'option', 'json', 'help']);
+const OF_COMMAND = new Set([
+  'accel',
+  'jit',
+  'serial',
+  'debugcon',
+  'trace',
+  'timeout',
+  'on-reboot',
+  'option',
+  'json',
+  'help',
+]);
 
 /** What a machine takes that nobody has named yet, for the general help. */
 const USUAL: readonly (readonly [flags: string, description: string])[] = [

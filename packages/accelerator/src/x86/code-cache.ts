@@ -1,8 +1,10 @@
 import { type Cpu, MODE } from './cpu.ts';
 import { MAX_LENGTH } from './decode/decoder.ts';
 import { VECTOR } from './fault.ts';
-import { SPECIAL } from './interpreter/generate.ts';
 import { LINK, RECORD, STOP } from './interpreter/record.ts';
+import { SPECIAL } from './interpreter/special.ts';
+import { MAX_REGION_RECORDS } from './jit/region.ts';
+import type { RegionRecords } from './jit/region-records.ts';
 import { CS_BASE, FIRST, MAX_BLOCK, MAX_RECORDS, Predecoder, SCRATCH } from './predecoder.ts';
 import { SEGREG } from './registers.ts';
 import { JUMP_CACHE, RECORDS, STATE } from './state.ts';
@@ -35,6 +37,8 @@ interface CodePage {
   readonly blocks: Map<number, Block>;
   /** Blocks that end here, of instructions that begin in another page. */
   readonly entering: Block[];
+  /** Compiled from it; some may have been given up since. */
+  readonly regions: RegionRecords[];
 }
 
 /** What tells the blocks of a page apart: offset in the page, mode, and whether it is the single instruction there. */
@@ -57,6 +61,12 @@ export class CodeCache implements CodePages {
   #made = 0;
   /** Calls of {@link clear}. */
   #clears = 0;
+  /** A compiled region's code was written to. */
+  onRegionDropped: ((region: RegionRecords) => void) | undefined;
+  /** All blocks are forgotten. */
+  onClear: (() => void) | undefined;
+  /** A block was decoded. */
+  onBlock: ((records: number, at: number) => void) | undefined;
 
   constructor(cpu: Cpu) {
     this.#cpu = cpu;
@@ -97,6 +107,7 @@ export class CodeCache implements CodePages {
   #drop(number: number, page: CodePage): void {
     for (const block of page.blocks.values()) this.#invalidate(block);
     for (const block of page.entering) this.#invalidate(block);
+    for (const region of page.regions) this.onRegionDropped?.(region);
     this.#pages[number] = undefined;
     this.#hasCode[number] = 0;
     if (this.#drops[number]! < RESTLESS) this.#drops[number]!++;
@@ -121,6 +132,7 @@ export class CodeCache implements CodePages {
     this.#next = FIRST;
     this.#made = 0;
     this.#clears++;
+    this.onClear?.();
     this.clearJumpCache();
     this.#cpu.flushTlb();
   }
@@ -207,7 +219,8 @@ export class CodeCache implements CodePages {
     const key = keyOf(within, mode, single);
     const known = this.#pages[page >>> 12]?.blocks.get(key);
     if (known && !this.#isStale(known)) return known.records;
-    const full = this.#next + MAX_RECORDS * RECORD.size > RECORDS.end || this.#made === MAX_BLOCKS;
+    const full =
+      this.#next + (MAX_RECORDS + MAX_REGION_RECORDS) * RECORD.size > RECORDS.end || this.#made === MAX_BLOCKS;
     if (full || this.predecoder.full) this.clear();
     const records = this.#next;
     const limit = single ? 1 : this.#drops[page >>> 12] === RESTLESS ? SHORT_BLOCK : MAX_BLOCK;
@@ -215,7 +228,32 @@ export class CodeCache implements CodePages {
     if (end < 0)
       return inSegment < MAX_LENGTH ? this.#gather(low, high, inSegment, page) : this.#straddling(low, high, page, key);
     this.#claim(page, within, this.predecoder.decodedBytes).blocks.set(key, this.#keep(records, end));
+    if (!single) this.onBlock?.(records, at);
     return records;
+  }
+
+  /** Offset behind the last record: where a region may put its own. */
+  get free(): number {
+    return this.#next;
+  }
+
+  /** Takes a compiled region into its page. @param page offset of the page @param parts what code it was made of */
+  addRegion(page: number, region: RegionRecords, parts: Iterable<{ readonly at: number; readonly end: number }>): void {
+    this.#next = region.end;
+    for (const part of parts) this.#claim(page, part.at, part.end - part.at);
+    this.#claim(page, 0, 0).regions.push(region);
+  }
+
+  /** The block at RIP, if there is one: its first record, and where its code lies in the guest memory. */
+  blockAtRip(): { readonly records: number; readonly at: number } | undefined {
+    const cpu = this.#cpu;
+    const { i32 } = cpu.r;
+    const low = (i32[STATE.rip / 4]! + (cpu.bits64 ? 0 : i32[CS_BASE / 4]!)) | 0;
+    const page = cpu.mmu.fetch(low, cpu.bits64 ? i32[STATE.rip / 4 + 1]! : 0, cpu.cpl === 3);
+    if (page < 0) return undefined;
+    const within = low & 0xfff;
+    const block = this.#pages[page >>> 12]?.blocks.get(keyOf(within, cpu.mode, false));
+    return block && !this.#isStale(block) ? { records: block.records, at: page + within } : undefined;
   }
 
   #keep(records: number, end: number): Block {
@@ -229,7 +267,7 @@ export class CodeCache implements CodePages {
     const number = page >>> 12;
     let code = this.#pages[number];
     if (!code) {
-      code = { bytes: new Uint8Array(512), blocks: new Map(), entering: [] };
+      code = { bytes: new Uint8Array(512), blocks: new Map(), entering: [], regions: [] };
       this.#pages[number] = code;
       this.#hasCode[number] = 1;
       this.#cpu.mmu.protect(page);

@@ -6,6 +6,7 @@ import {
   GuestMemory,
   type MemoryRegion,
 } from '@mainboard/core';
+import type { JitMode } from './jit/jit.ts';
 import { SoftVcpu } from './vcpu.ts';
 
 const RAM = 0x10_0000;
@@ -54,7 +55,7 @@ export class VcpuBench {
   looks = 0;
   #written: (offset: number, size: number) => void = () => {};
 
-  constructor() {
+  constructor(jit: JitMode = 'off') {
     const guest = new GuestMemory(AT.rom + PAGE);
     const regions: MemoryRegion[] = [
       { base: 0, size: RAM, kind: 'ram', offset: ACCELERATOR_ARENA },
@@ -95,7 +96,7 @@ export class VcpuBench {
       now: () => ++this.looks * 1000,
     };
     this.view = new DataView(guest.memory.buffer, ACCELERATOR_ARENA);
-    this.vcpu = new SoftVcpu(0, bus);
+    this.vcpu = new SoftVcpu(0, bus, jit);
     for (let vector = 0; vector < 64; vector++) this.view.setUint8(AT.handlers + 16 * vector, 0xf4);
   }
 

@@ -1,10 +1,11 @@
 import type { CpuBus, CpuState, Exit, Vcpu } from '@mainboard/core';
 import { Cpu } from './cpu.ts';
 import { VECTOR } from './fault.ts';
-import { SPECIAL } from './interpreter/generate.ts';
 import { loadInterpreter } from './interpreter/load.ts';
 import { RECORD, STOP } from './interpreter/record.ts';
+import { SPECIAL } from './interpreter/special.ts';
 import { deliver } from './interrupts.ts';
+import { Jit, type JitMode } from './jit/jit.ts';
 import { SEGREG } from './registers.ts';
 import { FLAG, GPR, SEGMENT, STATE } from './state.ts';
 import { restoreState, saveState } from './vcpu-state.ts';
@@ -41,6 +42,7 @@ export class SoftVcpu implements Vcpu {
   readonly cpu: Cpu;
   readonly #bus: CpuBus;
   readonly #run: (record: number) => number;
+  readonly #jit: Jit;
   #intr = false;
   #nmiLevel = false;
   #nmi = false;
@@ -56,12 +58,12 @@ export class SoftVcpu implements Vcpu {
   /** Instructions since the last reset. */
   #instructions = 0;
 
-  constructor(index: number, bus: CpuBus) {
+  constructor(index: number, bus: CpuBus, jit: JitMode = 'off') {
     this.index = index;
     this.#bus = bus;
     this.cpu = new Cpu(bus);
     const { cpu } = this;
-    const { instance, handlers } = loadInterpreter(bus.guest.memory, {
+    const runtime = {
       translate: (low: number, high: number, info: number) => {
         const at = cpu.mmu.translate(low, high, info, cpu.cpl === 3);
         this.#charge(at === STATE.bounce ? COST.window : COST.miss);
@@ -73,8 +75,14 @@ export class SoftVcpu implements Vcpu {
         cpu.fault.vector = segment === STATE.segments + SEGREG.ss * SEGMENT.size ? VECTOR.ss : VECTOR.gp;
         cpu.fault.error = 0;
       },
+    };
+    const { instance, handlers } = loadInterpreter(bus.guest.memory, runtime);
+    const { table, miss, segment, transfer, dispatch, run } = instance.exports;
+    this.#jit = new Jit(cpu, jit, {
+      ...{ memory: bus.guest.memory, table: table as WebAssembly.Table, miss, segment, transfer, dispatch },
+      ...{ commit: runtime.commit, escape: runtime.escape },
     });
-    this.#run = instance.exports.run as (record: number) => number;
+    this.#run = run as (record: number) => number;
     cpu.code.predecoder.use(handlers);
     bus.onRegionsChanged(() => {
       cpu.mmu.remap();
@@ -152,6 +160,7 @@ export class SoftVcpu implements Vcpu {
       if (!alive) return SHUTDOWN;
       left -= this.#spent + COST.turn;
       if (left <= 0) {
+        this.#jit.sample();
         if (this.#bus.now() >= end) return SLICE;
         left = CHUNK;
       }

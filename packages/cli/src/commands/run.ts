@@ -1,3 +1,4 @@
+import type { JitMode } from '@mainboard/accelerator/x86';
 import { Command } from 'commander';
 import { CliError, type Outcome } from '../errors.ts';
 import { addMachineOptions } from '../machine-options.ts';
@@ -9,6 +10,7 @@ export function runCommand(machine: LoadedMachine | undefined, done: (outcome: O
     .description('run a machine; without a kernel it boots the embedded guest')
     .argument('<machine>', 'a name that `mainboard machines` lists, or a .ts file that exports a machine')
     .option('--accel <auto|kvm|soft>', 'what runs the processor', 'auto')
+    .option('--jit <on|off|eager>', 'what the software CPU compiles: hot code (on), nothing, or all at first sight')
     .option('--serial <channel>', 'stdio (default), file:PATH, tcp:HOST:PORT[,server] or none')
     .option('--debugcon <channel>', 'the debug console: stdio, file:PATH or none')
     .option('--trace <categories>', 'device,register,port,memory,pin,irq,exit,unhandled or all; file=PATH')
@@ -22,6 +24,7 @@ export function runCommand(machine: LoadedMachine | undefined, done: (outcome: O
       done(
         await runMachine(machine!, {
           accel: options.accel!,
+          jit: jitMode(options.jit),
           serial: options.serial,
           debugcon: options.debugcon,
           trace: options.trace,
@@ -38,6 +41,11 @@ function seconds(given: string | undefined): number | undefined {
   const value = /^\d+(\.\d+)?$/.test(given) ? Number(given) : 0;
   if (value > 0 && value <= 2_000_000) return value;
   throw new CliError(`--timeout must be a number of seconds, such as 30 or 0.5, not "${given}".`);
+}
+
+function jitMode(given: string | undefined): JitMode | undefined {
+  if (given === undefined || given === 'on' || given === 'off' || given === 'eager') return given;
+  throw new CliError(`--jit must be on, off or eager, not "${given}".`);
 }
 
 function onReboot(given: string): 'exit' | 'reboot' {

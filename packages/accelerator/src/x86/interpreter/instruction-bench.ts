@@ -5,9 +5,10 @@ import { Decoder } from '../decode/decoder.ts';
 import { ESCAPES } from '../escapes/index.ts';
 import { ROWS } from '../isa/rows.ts';
 import { RECORDS, SEGMENT, STATE } from '../state.ts';
-import { generateInterpreter, SPECIAL } from './generate.ts';
+import { generateInterpreter } from './generate.ts';
 import { HandlerTable } from './handler-table.ts';
 import { ADDRESSING, isRegister, RECORD, STOP } from './record.ts';
+import { SPECIAL } from './special.ts';
 
 /** Bytes of guest RAM, from address 0. */
 const RAM = 0x1_0000;

@@ -1,49 +1,135 @@
-import { OPERAND_KIND } from '../decode/decoded.ts';
-import type { Width } from '../semantics/form.ts';
-import type { Cell, Lane, Ops } from '../semantics/ops.ts';
+import type { Form, Width } from '../semantics/form.ts';
 import { STATE } from '../state.ts';
-import type { Value } from '../wasm/function.ts';
-import { X87_LAYOUT } from '../x87/state.ts';
-import { FSW } from '../x87/status.ts';
-import { ACCESS } from './access.ts';
-import { isRegister, LINK, RECORD, STOP } from './record.ts';
-import { RecordAccess } from './record-access.ts';
+import type { FunctionWriter, Value } from '../wasm/function.ts';
+import { ADDRESSING, type Addressing, isRegister, LINK, RECORD, STOP } from './record.ts';
+import type { Runtime } from './runtime.ts';
+import { LOAD, STORE } from './wasm-access.ts';
+import { WasmOps } from './wasm-ops.ts';
 
 /**
  * Descriptions of instructions as WebAssembly that interprets a {@link RECORD}: what the form leaves open (which
- * registers, which constants) is read from the record when the handler runs. Here: control, SSE and MMX.
+ * registers, which constants) is read from the record when the handler runs.
  */
-export class RecordOps extends RecordAccess implements Ops<Value> {
-  /** Set once control has gone elsewhere: nothing follows. */
-  ended = false;
+export class RecordOps extends WasmOps {
+  /** Offset of the record: the handler's parameter. */
+  readonly #record: Value;
+  readonly #addressing: Addressing;
 
-  // ---------------------------------------------------------------- control
-
-  if(condition: Value, yes: () => void, no?: () => void): void {
-    const scoped = (body: () => void) => () => this.#scope(body);
-    this.f.if(condition, scoped(yes), no && scoped(no));
+  constructor(f: FunctionWriter, form: Form, addressing: Addressing, runtime: Runtime) {
+    super(f, form, runtime);
+    this.#addressing = addressing;
+    this.#record = f.param(0);
   }
 
-  /** A linear address worked out in a branch or loop is not known outside of it. */
-  #scope(body: () => void): void {
-    const linear = this.linearAddress;
-    body();
-    this.linearAddress = linear;
+  // ---------------------------------------------------------------- operands
+
+  /** Where in the record the n-th register operand's address is. */
+  #registerField(operand: number): number {
+    let registers = 0;
+    for (let i = 0; i < operand; i++) if (isRegister(this.form.operands[i]!.kind)) registers++;
+    if (registers > 1) throw new Error(`${this.form.mnemonic} has more than two register operands`);
+    return registers === 0 ? RECORD.a : RECORD.b;
   }
 
-  cell(w: Width, initial: Value): Cell<Value> {
-    const variable = this.f.variable(this.typeOf(w), initial);
-    return { get: () => this.f.get(variable), set: value => this.f.set(variable, value) };
+  /** Address of a register operand in the CPU state. */
+  protected register(operand: number): Value {
+    return this.f.load('i32.load16_u', this.#record, this.#registerField(operand));
   }
 
-  repeat(body: (stop: () => void) => void): void {
+  #storeRegister(w: Width, address: Value, offset: number, value: Value): void {
+    if (w === 32) this.f.store('i64.store', address, offset, this.f.op('i64.extend_i32_u', value));
+    else this.f.store(STORE[w], address, offset, value);
+  }
+
+  /** What the record names as its base. */
+  base(): Value {
+    return this.f.load('i64.load', this.f.load('i32.load16_u', this.#record, RECORD.base));
+  }
+
+  /** base + index × scale, as wide as the form's addresses allow without wrapping early. */
+  baseAndIndex(): Value {
     const f = this.f;
-    f.block(done =>
-      f.loop(again => {
-        this.#scope(() => body(() => f.branch(done)));
-        f.branch(again);
-      }),
-    );
+    const base = this.base();
+    const index = f.load('i64.load', f.load('i32.load16_u', this.#record, RECORD.index));
+    const scale = f.op('i64.extend_i32_u', f.load('i32.load8_u', this.#record, RECORD.scale));
+    return f.op('i64.add', base, f.op('i64.shl', index, scale));
+  }
+
+  /** LEA's displacement lies in the immediate field, which a RIP-relative one may need whole. */
+  offset(_operand: number): Value {
+    const sum = this.f.op('i64.add', this.baseAndIndex(), this.f.load('i64.load', this.#record, RECORD.imm));
+    return this.form.asize === 64 ? sum : this.truncate(64, this.form.asize, sum);
+  }
+
+  linear(_operand: number): Value {
+    const f = this.f;
+    if (this.linearAddress) return this.linearAddress;
+    if (this.#addressing === ADDRESSING.slot) this.linearAddress = f.load('i64.load', this.zero, STATE.address);
+    else {
+      const sum = f.op('i64.add', this.baseAndIndex(), f.load('i64.load32_s', this.#record, RECORD.disp));
+      this.linearAddress = this.#addressing === ADDRESSING.flat32 ? f.op('i64.and', sum, f.i64(0xffff_ffffn)) : sum;
+    }
+    return this.linearAddress;
+  }
+
+  // ---------------------------------------------------------------- implied registers
+
+  gpr(w: Width, n: number): Value {
+    return this.f.load(LOAD[w], this.zero, STATE.gpr + 8 * n);
+  }
+
+  setGpr(w: Width, n: number, value: Value): void {
+    this.#storeRegister(w, this.zero, STATE.gpr + 8 * n, value);
+  }
+
+  ah(): Value {
+    return this.f.load('i32.load8_u', this.zero, STATE.gpr + 1);
+  }
+
+  setAh(value: Value): void {
+    this.f.store('i32.store8', this.zero, STATE.gpr + 1, value);
+  }
+
+  nextRip(w: Width): Value {
+    const f = this.f;
+    const length = f.load('i32.load8_u', this.#record, RECORD.length);
+    const distance = f.op('i32.add', f.load('i32.load16_u', this.#record, RECORD.start), length);
+    const rip = f.op('i64.add', f.load('i64.load', this.zero, STATE.blockRip), f.op('i64.extend_i32_u', distance));
+    return w === 64 ? rip : this.truncate(64, w, rip);
+  }
+
+  // ---------------------------------------------------------------- memory
+
+  protected exit(stop: number): void {
+    this.f.store('i32.store', this.zero, STATE.record, this.#record);
+    this.f.return(this.f.i32(stop));
+  }
+
+  protected readGpr(operand: number, w: Width): Value {
+    return this.f.load(LOAD[w], this.register(operand));
+  }
+  protected writeGpr(operand: number, w: Width, value: Value): void {
+    this.#storeRegister(w, this.register(operand), 0, value);
+  }
+  protected immediate(_operand: number, w: Width): Value {
+    return this.f.load(LOAD[w], this.#record, RECORD.imm);
+  }
+  protected effectiveSegment(): Value {
+    return this.f.load('i32.load16_u', this.#record, RECORD.segment);
+  }
+  protected get site(): Value {
+    return this.#record;
+  }
+
+  protected flagResult(): Value {
+    return this.f.load('i64.load', this.zero, STATE.flagResult);
+  }
+  protected flagAux(): Value {
+    return this.f.load('i64.load', this.zero, STATE.flagAux);
+  }
+  protected storeFlags(result: Value, aux: Value): void {
+    this.f.store('i64.store', this.zero, STATE.flagResult, result);
+    this.f.store('i64.store', this.zero, STATE.flagAux, aux);
   }
 
   iteration(): void {
@@ -56,7 +142,7 @@ export class RecordOps extends RecordAccess implements Ops<Value> {
   /** Counts the block's instructions, this one included. @returns what is left of the budget. */
   #account(): Value {
     const f = this.f;
-    const count = f.op('i32.add', f.load('i32.load16_u', this.record, RECORD.count), f.i32(1));
+    const count = f.op('i32.add', f.load('i32.load16_u', this.#record, RECORD.count), f.i32(1));
     const left = f.op('i32.sub', f.load('i32.load', this.zero, STATE.budget), count);
     f.store('i32.store', this.zero, STATE.budget, left);
     return left;
@@ -77,10 +163,11 @@ export class RecordOps extends RecordAccess implements Ops<Value> {
       f.store('i64.store', this.zero, STATE.blockRip, rip);
       this.#follow(this.#account(), slot);
     };
-    const taken = (): void => go(f.load('i32.load', this.record, RECORD.disp), RECORD.taken, rip => this.#wrapRip(rip));
+    const taken = (): void =>
+      go(f.load('i32.load', this.#record, RECORD.disp), RECORD.taken, rip => this.#wrapRip(rip));
     const on = (): void => {
-      const length = f.load('i32.load8_u', this.record, RECORD.length);
-      go(f.op('i32.add', f.load('i32.load16_u', this.record, RECORD.start), length), RECORD.fallthrough, rip => rip);
+      const length = f.load('i32.load8_u', this.#record, RECORD.length);
+      go(f.op('i32.add', f.load('i32.load16_u', this.#record, RECORD.start), length), RECORD.fallthrough, rip => rip);
     };
     if (condition) {
       f.if(condition, taken, on);
@@ -93,7 +180,7 @@ export class RecordOps extends RecordAccess implements Ops<Value> {
   through(): void {
     const f = this.f;
     const slot = RECORD.taken;
-    const distance = f.load('i32.load16_u', this.record, RECORD.start);
+    const distance = f.load('i32.load16_u', this.#record, RECORD.start);
     f.store(
       'i64.store',
       this.zero,
@@ -103,7 +190,7 @@ export class RecordOps extends RecordAccess implements Ops<Value> {
     const left = f.op(
       'i32.sub',
       f.load('i32.load', this.zero, STATE.budget),
-      f.load('i32.load16_u', this.record, RECORD.count),
+      f.load('i32.load16_u', this.#record, RECORD.count),
     );
     f.store('i32.store', this.zero, STATE.budget, left);
     this.#follow(left, slot);
@@ -111,12 +198,12 @@ export class RecordOps extends RecordAccess implements Ops<Value> {
 
   #follow(left: Value, slot: number): void {
     const f = this.f;
-    const link = f.load('i32.load', this.record, slot);
+    const link = f.load('i32.load', this.#record, slot);
     // Both rare cases in one test: the budget is used up, or the link is no offset.
     f.if(f.op('i32.and', f.op('i32.ge_s', left, this.zero), f.op('i32.gt_u', link, f.i32(LINK.dynamic))), () =>
       f.returnCallIndirect(this.runtime.handlerType, f.load('i32.load', link, RECORD.handler), link),
     );
-    f.returnCall(this.runtime.transfer, f.op('i32.add', this.record, f.i32(slot)));
+    f.returnCall(this.runtime.transfer, f.op('i32.add', this.#record, f.i32(slot)));
   }
 
   jump(w: Width, target: Value): void {
@@ -128,18 +215,11 @@ export class RecordOps extends RecordAccess implements Ops<Value> {
     this.ended = true;
   }
 
-  raise(vector: number, error = 0): void {
-    const f = this.f;
-    f.store('i32.store', this.zero, STATE.faultVector, f.i32(vector));
-    f.store('i32.store', this.zero, STATE.faultError, f.i32(error));
-    this.exit(STOP.fault);
-  }
-
   escape(): void {
     const f = this.f;
-    const stop = f.call(this.runtime.escape, 'i32', this.record);
+    const stop = f.call(this.runtime.escape, 'i32', this.#record);
     f.if(stop, () => {
-      f.store('i32.store', this.zero, STATE.record, this.record);
+      f.store('i32.store', this.zero, STATE.record, this.#record);
       f.return(stop);
     });
   }
@@ -147,128 +227,11 @@ export class RecordOps extends RecordAccess implements Ops<Value> {
   /** Goes on with the next record. */
   next(): void {
     const f = this.f;
-    const next = f.op('i32.add', this.record, f.i32(RECORD.size));
-    f.returnCallIndirect(this.runtime.handlerType, f.load('i32.load', this.record, RECORD.size + RECORD.handler), next);
-  }
-
-  // ---------------------------------------------------------------- SSE and MMX
-
-  /** #UD or #NM (or #MF, for MMX) when the unit may not be used now. */
-  checkUnit(slot: number): void {
-    const f = this.f;
-    const vector = f.load('i32.load', this.zero, slot);
-    f.if(vector, () => {
-      f.store('i32.store', this.zero, STATE.faultVector, vector);
-      f.store('i32.store', this.zero, STATE.faultError, this.zero);
-      this.exit(STOP.fault);
-    });
-  }
-
-  /** What every MMX instruction does besides: TOP becomes 0 and all registers valid (SDM vol. 1 §9.5.1). */
-  enterMmx(): void {
-    const f = this.f;
-    const status = f.op('i32.and', f.load('i32.load16_u', this.zero, STATE.x87 + X87_LAYOUT.status), f.i32(~FSW.TOP));
-    f.store('i32.store16', this.zero, STATE.x87 + X87_LAYOUT.status, status);
-    f.store('i32.store8', this.zero, STATE.x87 + X87_LAYOUT.tags, f.i32(0xff));
-  }
-
-  hostRounding(): Value {
-    return this.f.op('i32.eqz', this.f.load('i32.load', this.zero, STATE.sseExact));
-  }
-
-  flushesDenormals(): Value {
-    const f = this.f;
-    return f.op('i32.eq', f.load('i32.load', this.zero, STATE.sseExact), f.i32(1));
-  }
-
-  #alignment(linear: Value): void {
-    const f = this.f;
-    f.if(f.op('i32.and', f.op('i32.wrap_i64', linear), f.i32(15)), () => this.raise(13));
-  }
-
-  setFloatFlags(flags: number): void {
-    const f = this.f;
-    const old = f.load('i32.load', this.zero, STATE.mxcsr);
-    f.store('i32.store', this.zero, STATE.mxcsr, f.op('i32.or', old, f.i32(flags)));
-  }
-
-  /** Offset in the memory of a memory operand that is about to be read. */
-  #memory(operand: number, bytes: number): Value {
-    const linear = this.linear(operand);
-    if (bytes === 16 && this.form.aligned) this.#alignment(linear);
-    return this.access(ACCESS.read, bytes, linear);
-  }
-
-  readVector(operand: number): Value {
-    const f = this.f;
-    const { kind, size } = this.form.operands[operand]!;
-    if (kind === OPERAND_KIND.xmm) return f.load('v128.load', this.register(operand));
-    if (kind === OPERAND_KIND.mm) return f.load('v128.load64_zero', this.register(operand));
-    const address = this.#memory(operand, size / 8);
-    if (size === 16)
-      return f.lane('i32x4.replace_lane', 0, f.v128(new Array<number>(16).fill(0)), f.load('i32.load16_u', address));
-    return f.load(size === 128 ? 'v128.load' : size === 64 ? 'v128.load64_zero' : 'v128.load32_zero', address);
-  }
-
-  writeVector(operand: number, value: Value): void {
-    const f = this.f;
-    const { kind, size } = this.form.operands[operand]!;
-    if (kind === OPERAND_KIND.xmm) {
-      f.store('v128.store', this.register(operand), 0, value);
-      return;
-    }
-    if (kind === OPERAND_KIND.mm) {
-      f.store('i64.store', this.register(operand), 0, f.lane('i64x2.extract_lane', 0, value));
-      // As an x87 register it is a NaN now (SDM vol. 1 §9.2).
-      f.store('i32.store16', this.register(operand), 8, f.i32(0xffff));
-      return;
-    }
-    if (size !== 128) {
-      this.write(operand, f.lane(size === 64 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', 0, value));
-      return;
-    }
-    const linear = this.linear(operand);
-    if (this.form.aligned) this.#alignment(linear);
-    const address = this.access(ACCESS.write, 16, linear);
-    f.store('v128.store', address, 0, value);
-    this.commit(address);
-  }
-
-  readLane(operand: number, lane: Lane): Value {
-    const { kind } = this.form.operands[operand]!;
-    const bytes = lane === 'i32' || lane === 'f32' ? 4 : 8;
-    return this.f.load(`${lane}.load`, isRegister(kind) ? this.register(operand) : this.#memory(operand, bytes));
-  }
-
-  writeLane(operand: number, lane: Lane, value: Value): void {
-    this.f.store(`${lane}.store`, this.register(operand), 0, value);
-  }
-
-  selectVector(condition: Value, yes: Value, no: Value): Value {
-    return this.f.select(condition, yes, no);
-  }
-
-  xmm(n: number): Value {
-    return this.f.load('v128.load', this.zero, STATE.xmm + 16 * n);
-  }
-
-  setXmm(n: number, value: Value): void {
-    this.f.store('v128.store', this.zero, STATE.xmm + 16 * n, value);
-  }
-
-  vectorConstant(bytes: readonly number[]): Value {
-    return this.f.v128(bytes);
-  }
-
-  vector(op: string, ...args: Value[]): Value {
-    return this.f.op(op, ...args);
-  }
-
-  lane(op: string, lane: number, ...args: Value[]): Value {
-    return this.f.lane(op, lane, ...args);
-  }
-
-  shuffle(a: Value, b: Value, lanes: readonly number[]): Value {
-    return this.f.shuffle(a, b, lanes);
+    const next = f.op('i32.add', this.#record, f.i32(RECORD.size));
+    f.returnCallIndirect(
+      this.runtime.handlerType,
+      f.load('i32.load', this.#record, RECORD.size + RECORD.handler),
+      next,
+    );
   }
 }

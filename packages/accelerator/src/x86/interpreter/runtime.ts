@@ -24,6 +24,20 @@ export interface Runtime {
 
 const HANDLER = { params: ['i32'], results: ['i32'] } as const;
 
+/** The runtime in a module that imports it from the interpreter. */
+export function importRuntime(module: ModuleWriter): Runtime {
+  module.importTable();
+  return {
+    handlerType: module.type(HANDLER),
+    commit: module.import('commit', { params: [], results: [] }),
+    escape: module.import('escape', HANDLER),
+    miss: module.import('miss', { params: ['i64', 'i32', 'i32'], results: ['i32'] }),
+    segment: module.import('segment', { params: ['i32', 'i32', 'i32'], results: ['i64'] }),
+    transfer: module.import('transfer', HANDLER),
+    dispatch: module.import('dispatch', { params: ['i64'], results: ['i32'] }),
+  };
+}
+
 /** Writes the runtime's functions into a module, and exports `run` (record → stop). */
 export function writeRuntime(module: ModuleWriter): Runtime {
   const translate = module.import('translate', { params: ['i32', 'i32', 'i32'], results: ['i32'] });
@@ -124,5 +138,7 @@ export function writeRuntime(module: ModuleWriter): Runtime {
   const run = module.declare(HANDLER);
   define(run, ['i32'], 'i32', f => enter(f, f.param(0)));
   module.export('run', run);
+  // For regions, which are modules of their own.
+  for (const name of ['miss', 'segment', 'transfer', 'dispatch'] as const) module.export(name, runtime[name]);
   return runtime;
 }

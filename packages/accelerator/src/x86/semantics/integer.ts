@@ -34,7 +34,7 @@ const carried = (op: 'add' | 'sub', flags: 'flagsAdd' | 'flagsSub'): Description
     o.modify(0, a => {
       const cf = o.flag('cf');
       const result = o.binary(op, w, o.binary(op, w, a, b), w === 64 ? o.zeroExtend(32, 64, cf) : cf);
-      o[flags](w, a, b, result);
+      o[flags](w, a, b, result, true);
       return result;
     });
   },

@@ -81,10 +81,10 @@ export interface Ops<V> {
   probeWrite(bytes: number, linear: V): void;
 
   // ---- flags (SDM vol. 1 §3.4.3)
-  /** All six flags after `a + b`, or `a + b + carry`. */
-  flagsAdd(w: Width, a: V, b: V, result: V): void;
-  /** All six flags after `a - b`, or `a - b - borrow`. */
-  flagsSub(w: Width, a: V, b: V, result: V): void;
+  /** All six flags after `a + b`; `carry` is set when a carry was added as well. */
+  flagsAdd(w: Width, a: V, b: V, result: V, carry?: boolean): void;
+  /** All six flags after `a - b`; `borrow` is set when a borrow was subtracted as well. */
+  flagsSub(w: Width, a: V, b: V, result: V, borrow?: boolean): void;
   /** ZF, SF and PF of a result; the others as given (conditions), 0 where not. */
   flagsResult(w: Width, result: V, others?: { cf?: V; of?: V; af?: V }): void;
   /** Sets some flags to conditions, leaves the rest. */

@@ -161,6 +161,34 @@ export class FunctionWriter {
     });
   }
 
+  /**
+   * Loads locals from memory, or stores them there: which, is asked for when the function is complete. For what is not
+   * known before all of it is written, such as the registers that a region turns out to use.
+   */
+  late(
+    moves: () => readonly (
+      | { readonly load: Variable; readonly at: number }
+      | { readonly store: Variable; readonly at: number }
+    )[],
+  ): void {
+    this.#statements.push(out => {
+      for (const move of moves()) {
+        out.push(0x41, 0);
+        if ('load' in move) {
+          out.push(0x29, 3);
+          pushUnsigned(out, move.at);
+          out.push(0x21);
+          pushUnsigned(out, move.load.local);
+        } else {
+          out.push(0x20);
+          pushUnsigned(out, move.store.local);
+          out.push(0x37, 3);
+          pushUnsigned(out, move.at);
+        }
+      }
+    });
+  }
+
   #effect(args: readonly Value[], push: (out: number[]) => void): void {
     for (const arg of args) arg.uses++;
     this.#statements.push(out => {
@@ -332,6 +360,10 @@ function fold(f: FunctionWriter, name: string, [a, b]: Value[]): Value | undefin
         return f.i32(x >>> n);
       case 'i32.eqz':
         return f.i32(x === 0 ? 1 : 0);
+      case 'i32.eq':
+        return f.i32(x === n ? 1 : 0);
+      case 'i32.ne':
+        return f.i32(x === n ? 0 : 1);
       case 'i64.extend_i32_u':
         return f.i64(x >>> 0);
       case 'i64.extend_i32_s':

@@ -64,6 +64,7 @@ export class ModuleWriter {
   readonly #functions: { type: number; body: Body | undefined }[] = [];
   readonly #exports: { name: string; index: number }[] = [];
   #table: readonly number[] = [];
+  #importsTable = false;
 
   /** Index of a signature in the type section. */
   type(signature: Signature): number {
@@ -89,6 +90,11 @@ export class ModuleWriter {
 
   export(name: string, index: number): void {
     this.#exports.push({ name, index });
+  }
+
+  /** Uses somebody else's table (`env.table`) instead of one of its own. */
+  importTable(): void {
+    this.#importsTable = true;
   }
 
   /** Functions of the table, which is exported as `table`. */
@@ -121,7 +127,7 @@ export class ModuleWriter {
       }
     });
     section(2, bytes => {
-      pushUnsigned(bytes, this.#imports.length + 1);
+      pushUnsigned(bytes, this.#imports.length + (this.#importsTable ? 2 : 1));
       for (const { name: field, type } of this.#imports) {
         name(bytes, 'env');
         name(bytes, field);
@@ -133,22 +139,28 @@ export class ModuleWriter {
       bytes.push(2, 3); // memory, shared with a maximum: the largest that any GuestMemory may have
       pushUnsigned(bytes, 1);
       pushUnsigned(bytes, 65_536);
+      if (!this.#importsTable) return;
+      name(bytes, 'env');
+      name(bytes, 'table');
+      bytes.push(1, 0x70, 0, 0); // of functions, any size
     });
     section(3, bytes => {
       pushUnsigned(bytes, this.#functions.length);
       for (const { type } of this.#functions) pushUnsigned(bytes, type);
     });
-    section(4, bytes => {
-      bytes.push(1, 0x70, 0);
-      pushUnsigned(bytes, Math.max(1, this.#table.length));
-    });
+    if (!this.#importsTable)
+      section(4, bytes => {
+        bytes.push(1, 0x70, 0);
+        pushUnsigned(bytes, Math.max(1, this.#table.length));
+      });
     section(7, bytes => {
-      pushUnsigned(bytes, this.#exports.length + 1);
+      pushUnsigned(bytes, this.#exports.length + (this.#importsTable ? 0 : 1));
       for (const { name: field, index } of this.#exports) {
         name(bytes, field);
         bytes.push(0);
         pushUnsigned(bytes, index);
       }
+      if (this.#importsTable) return;
       name(bytes, 'table');
       bytes.push(1, 0);
     });

@@ -4,17 +4,16 @@ import type { SegmentRole } from '../semantics/ops.ts';
 import { SEGMENT, STATE, TLB } from '../state.ts';
 import type { FunctionWriter, Value } from '../wasm/function.ts';
 import { ACCESS } from './access.ts';
-import { ADDRESSING, type Addressing, isRegister, RECORD, STOP } from './record.ts';
-import { RecordFlags } from './record-flags.ts';
+import { STOP } from './record.ts';
 import type { Runtime } from './runtime.ts';
+import { WasmFlags } from './wasm-flags.ts';
 
-const LOAD: Record<Width, string> = { 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load', 64: 'i64.load' };
-const STORE: Record<Width, string> = { 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store', 64: 'i64.store' };
+export const LOAD: Record<Width, string> = { 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load', 64: 'i64.load' };
+export const STORE: Record<Width, string> = { 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store', 64: 'i64.store' };
 
-/** Registers and memory: what the form leaves open is read from the record when the handler runs. */
-export class RecordAccess extends RecordFlags {
+/** Registers and memory. Where registers and constants are, each engine says itself. */
+export abstract class WasmAccess extends WasmFlags {
   protected readonly form: Form;
-  protected readonly addressing: Addressing;
   protected readonly runtime: Runtime;
   /** Of the memory operand, once it was worked out. */
   protected linearAddress: Value | undefined;
@@ -23,34 +22,32 @@ export class RecordAccess extends RecordFlags {
   /** Set once something wrote memory, the stack apart. */
   writesMemory = false;
 
-  constructor(f: FunctionWriter, form: Form, addressing: Addressing, runtime: Runtime) {
+  constructor(f: FunctionWriter, form: Form, runtime: Runtime) {
     super(f);
     this.form = form;
-    this.addressing = addressing;
     this.runtime = runtime;
   }
 
-  // ---------------------------------------------------------------- operands
-
-  /** Where in the record the n-th register operand's address is. */
-  #registerField(operand: number): number {
-    let registers = 0;
-    for (let i = 0; i < operand; i++) if (isRegister(this.form.operands[i]!.kind)) registers++;
-    if (registers > 1) throw new Error(`${this.form.mnemonic} has more than two register operands`);
-    return registers === 0 ? RECORD.a : RECORD.b;
-  }
-
-  /** Address of a register operand in the CPU state. */
-  protected register(operand: number): Value {
-    return this.f.load('i32.load16_u', this.record, this.#registerField(operand));
-  }
+  /** Address in the CPU state of a segment, MMX or XMM register operand. */
+  protected abstract register(operand: number): Value;
+  protected abstract readGpr(operand: number, w: Width): Value;
+  protected abstract writeGpr(operand: number, w: Width, value: Value): void;
+  protected abstract immediate(operand: number, w: Width): Value;
+  /** Address in the CPU state of the memory operand's segment register. */
+  protected abstract effectiveSegment(): Value;
+  /** Offset of the record that stands for the instruction when something has to look it up. */
+  protected abstract get site(): Value;
+  /** Leaves the engine in the middle of the instruction: nothing of it is done. */
+  protected abstract exit(stop: number): void;
+  abstract offset(operand: number): Value;
+  abstract linear(operand: number): Value;
 
   read(operand: number): Value {
     const { kind, size } = this.form.operands[operand]!;
     const w = size as Width;
     switch (kind) {
       case OPERAND_KIND.gpr:
-        return this.f.load(LOAD[w], this.register(operand));
+        return this.readGpr(operand, w);
       case OPERAND_KIND.mm:
       case OPERAND_KIND.xmm:
         return this.f.load(LOAD[w], this.register(operand));
@@ -58,7 +55,7 @@ export class RecordAccess extends RecordFlags {
         return this.f.load('i32.load16_u', this.register(operand), SEGMENT.selector);
       case OPERAND_KIND.imm:
       case OPERAND_KIND.imm2:
-        return this.f.load(LOAD[w], this.record, RECORD.imm);
+        return this.immediate(operand, w);
       case OPERAND_KIND.one:
         return this.constant(w, 1);
       case OPERAND_KIND.mem:
@@ -69,15 +66,10 @@ export class RecordAccess extends RecordFlags {
     }
   }
 
-  #storeRegister(w: Width, address: Value, offset: number, value: Value): void {
-    if (w === 32) this.f.store('i64.store', address, offset, this.f.op('i64.extend_i32_u', value));
-    else this.f.store(STORE[w], address, offset, value);
-  }
-
   write(operand: number, value: Value): void {
     const { kind, size } = this.form.operands[operand]!;
     const w = size as Width;
-    if (kind === OPERAND_KIND.gpr) this.#storeRegister(w, this.register(operand), 0, value);
+    if (kind === OPERAND_KIND.gpr) this.writeGpr(operand, w, value);
     else if (kind === OPERAND_KIND.mem || kind === OPERAND_KIND.moffs) this.store(w, this.linear(operand), value);
     else throw new Error(`${this.form.mnemonic} writes an operand of kind ${kind}`);
   }
@@ -95,79 +87,13 @@ export class RecordAccess extends RecordFlags {
     this.commit(address);
   }
 
-  /** What the record names as its base. */
-  base(): Value {
-    return this.f.load('i64.load', this.f.load('i32.load16_u', this.record, RECORD.base));
-  }
-
-  /** base + index × scale, as wide as the form's addresses allow without wrapping early. */
-  baseAndIndex(): Value {
-    const f = this.f;
-    const base = this.base();
-    const index = f.load('i64.load', f.load('i32.load16_u', this.record, RECORD.index));
-    const scale = f.op('i64.extend_i32_u', f.load('i32.load8_u', this.record, RECORD.scale));
-    return f.op('i64.add', base, f.op('i64.shl', index, scale));
-  }
-
-  /** LEA's displacement lies in the immediate field, which a RIP-relative one may need whole. */
-  offset(_operand: number): Value {
-    const sum = this.f.op('i64.add', this.baseAndIndex(), this.f.load('i64.load', this.record, RECORD.imm));
-    return this.form.asize === 64 ? sum : this.truncate(64, this.form.asize, sum);
-  }
-
-  linear(_operand: number): Value {
-    const f = this.f;
-    if (this.linearAddress) return this.linearAddress;
-    if (this.addressing === ADDRESSING.slot) this.linearAddress = f.load('i64.load', this.zero, STATE.address);
-    else {
-      const sum = f.op('i64.add', this.baseAndIndex(), f.load('i64.load32_s', this.record, RECORD.disp));
-      this.linearAddress = this.addressing === ADDRESSING.flat32 ? f.op('i64.and', sum, f.i64(0xffff_ffffn)) : sum;
-    }
-    return this.linearAddress;
-  }
-
-  // ---------------------------------------------------------------- implied registers
-
-  gpr(w: Width, n: number): Value {
-    return this.f.load(LOAD[w], this.zero, STATE.gpr + 8 * n);
-  }
-
-  setGpr(w: Width, n: number, value: Value): void {
-    this.#storeRegister(w, this.zero, STATE.gpr + 8 * n, value);
-  }
-
-  ah(): Value {
-    return this.f.load('i32.load8_u', this.zero, STATE.gpr + 1);
-  }
-
-  setAh(value: Value): void {
-    this.f.store('i32.store8', this.zero, STATE.gpr + 1, value);
-  }
-
-  nextRip(w: Width): Value {
-    const f = this.f;
-    const length = f.load('i32.load8_u', this.record, RECORD.length);
-    const distance = f.op('i32.add', f.load('i32.load16_u', this.record, RECORD.start), length);
-    const rip = f.op('i64.add', f.load('i64.load', this.zero, STATE.blockRip), f.op('i64.extend_i32_u', distance));
-    return w === 64 ? rip : this.truncate(64, w, rip);
-  }
-
-  // ---------------------------------------------------------------- memory
-
-  protected exit(stop: number): void {
-    this.f.store('i32.store', this.zero, STATE.record, this.record);
-    this.f.return(this.f.i32(stop));
-  }
-
   segment(role: SegmentRole, aw: AddressWidth, offset: Value, bytes: number, write: boolean): Value {
     const f = this.f;
     const { long, flat } = this.form;
     const wide = aw === 64 ? offset : f.op('i64.extend_i32_u', offset);
     if (role === 'ss') this.#stackAddresses.add(wide);
     const segment = (): Value =>
-      role === 'effective'
-        ? f.load('i32.load16_u', this.record, RECORD.segment)
-        : f.i32(STATE.segments + SEGMENT.size * (role === 'ss' ? 2 : 0));
+      role === 'effective' ? this.effectiveSegment() : f.i32(STATE.segments + SEGMENT.size * (role === 'ss' ? 2 : 0));
     if (long || aw === 64) {
       // Only FS and GS have a base in 64-bit mode, and only the effective segment can be one of them.
       return flat || role !== 'effective' ? wide : f.op('i64.add', wide, f.load('i64.load', segment(), SEGMENT.base));
@@ -191,7 +117,7 @@ export class RecordAccess extends RecordFlags {
       f.op('i64.eq', f.op('i64.and', last, f.i64(-4096)), tag),
       () => f.set(address, f.op('i32.add', f.op('i32.wrap_i64', linear), f.load('i32.load', entry, TLB.addend))),
       () => {
-        const found = this.#miss(linear, kind | bytes);
+        const found = this.miss(linear, kind | bytes);
         f.if(f.op('i32.eqz', found), () => this.exit(STOP.fault));
         f.set(address, found);
       },
@@ -210,10 +136,10 @@ export class RecordAccess extends RecordFlags {
     return f.op('i32.add', f.load('i32.load', this.zero, STATE.tlb), slot);
   }
 
-  #miss(linear: Value, info: number): Value {
+  protected miss(linear: Value, info: number): Value {
     const f = this.f;
     const stack = this.#stackAddresses.has(linear) ? ACCESS.stack : 0;
-    return f.call(this.runtime.miss, 'i32', linear, f.i32(info | stack), this.record);
+    return f.call(this.runtime.miss, 'i32', linear, f.i32(info | stack), this.site);
   }
 
   /** After a store: passes on what went to the bounce buffer. */
@@ -234,7 +160,7 @@ export class RecordAccess extends RecordFlags {
 
   probeWrite(bytes: number, linear: Value): void {
     const f = this.f;
-    const found = this.#miss(linear, ACCESS.probe | bytes);
+    const found = this.miss(linear, ACCESS.probe | bytes);
     f.if(f.op('i32.eqz', found), () => this.exit(STOP.fault));
   }
 }

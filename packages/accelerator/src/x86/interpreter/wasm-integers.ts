@@ -31,15 +31,12 @@ const COMPARE: Record<Comparison, string> = {
 };
 
 /** Integer arithmetic of descriptions as WebAssembly. */
-export class RecordIntegers {
+export class WasmIntegers {
   protected readonly f: FunctionWriter;
-  /** Offset of the record: the handler's parameter. */
-  protected readonly record: Value;
   protected readonly zero: Value;
 
   constructor(f: FunctionWriter) {
     this.f = f;
-    this.record = f.param(0);
     this.zero = f.i32(0);
   }
 

@@ -2,45 +2,43 @@ import type { Width } from '../semantics/form.ts';
 import type { StatusFlag, SystemFlag } from '../semantics/ops.ts';
 import { FLAG, STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
-import { RecordIntegers } from './record-integers.ts';
+import { WasmIntegers } from './wasm-integers.ts';
 
 /** CF, CF xor OF and AF in {@link STATE.flagAux}. */
 const AUX = 0xc000_0000_0000_0008n;
 
-/** Flags, kept lazily in {@link STATE.flagResult} and {@link STATE.flagAux}. */
-export class RecordFlags extends RecordIntegers {
-  #setLazy(w: Width, result: Value, aux: Value): void {
-    const f = this.f;
-    f.store('i64.store', this.zero, STATE.flagResult, this.signExtend(w, 64, result));
-    f.store('i64.store', this.zero, STATE.flagAux, aux);
-  }
+/** Flags, kept lazily in two words, wherever an engine has those. */
+export abstract class WasmFlags extends WasmIntegers {
+  /** The two words of the lazy flags; see `STATE.flagResult` and `STATE.flagAux`. */
+  protected abstract flagResult(): Value;
+  protected abstract flagAux(): Value;
+  protected abstract storeFlags(result: Value, aux: Value): void;
 
-  /** {@link AUX} bits from a vector of carries: bit n is what bit n of the operation carried out. */
-  #carries(w: Width, carries: Value): Value {
+  /** The {@link AUX} bits after `a + b` or `a - b`, carry or borrow in included: bit n is what bit n carried out. */
+  protected carries(op: 'add' | 'sub', w: Width, a: Value, b: Value, result: Value): Value {
     const f = this.f;
+    const x = op === 'add' ? a : this.unary('not', w, a);
+    const y = op === 'add' ? this.unary('not', w, result) : result;
+    const both = this.binary('and', w, x, b);
+    const carries = this.binary('or', w, both, this.binary('and', w, this.binary('or', w, x, b), y));
     if (w === 64) return f.op('i64.and', carries, f.i64(AUX));
     const wide = f.op('i64.extend_i32_u', carries);
     return f.op('i64.and', f.op('i64.or', f.op('i64.shl', wide, f.i64(64 - w)), wide), f.i64(AUX));
   }
 
   flagsAdd(w: Width, a: Value, b: Value, result: Value): void {
-    const both = this.binary('and', w, a, b);
-    const either = this.binary('and', w, this.binary('or', w, a, b), this.unary('not', w, result));
-    this.#setLazy(w, result, this.#carries(w, this.binary('or', w, both, either)));
+    this.storeFlags(this.signExtend(w, 64, result), this.carries('add', w, a, b, result));
   }
 
   flagsSub(w: Width, a: Value, b: Value, result: Value): void {
-    const notA = this.unary('not', w, a);
-    const both = this.binary('and', w, notA, b);
-    const either = this.binary('and', w, this.binary('or', w, notA, b), result);
-    this.#setLazy(w, result, this.#carries(w, this.binary('or', w, both, either)));
+    this.storeFlags(this.signExtend(w, 64, result), this.carries('sub', w, a, b, result));
   }
 
   #bit(condition: Value, n: number): Value {
     return this.f.op('i64.shl', this.f.op('i64.extend_i32_u', condition), this.f.i64(n));
   }
 
-  #aux(cf: Value | undefined, of: Value | undefined, af: Value | undefined): Value {
+  protected aux(cf: Value | undefined, of: Value | undefined, af: Value | undefined): Value {
     const f = this.f;
     let aux = f.i64(0);
     if (cf) aux = this.#bit(cf, 63);
@@ -50,30 +48,29 @@ export class RecordFlags extends RecordIntegers {
   }
 
   flagsResult(w: Width, result: Value, { cf, of, af }: { cf?: Value; of?: Value; af?: Value } = {}): void {
-    this.#setLazy(w, result, this.#aux(cf, of, af));
+    this.storeFlags(this.signExtend(w, 64, result), this.aux(cf, of, af));
   }
 
   setFlags(flags: { [F in StatusFlag]?: Value }): void {
     const f = this.f;
     const value = (name: StatusFlag): Value => flags[name] ?? this.flag(name);
-    const aux = this.#aux(value('cf'), value('of'), value('af'));
+    const aux = this.aux(value('cf'), value('of'), value('af'));
     if (!flags.zf && !flags.sf && !flags.pf) {
       // Result and the two corrections stay as they are.
-      const old = f.op('i64.and', f.load('i64.load', this.zero, STATE.flagAux), f.i64(3));
-      f.store('i64.store', this.zero, STATE.flagAux, f.op('i64.or', aux, old));
+      const old = f.op('i64.and', this.flagAux(), f.i64(3));
+      this.storeFlags(this.flagResult(), f.op('i64.or', aux, old));
       return;
     }
     // A result of 0 or 1 gives ZF; it implies SF = 0 and PF = ZF, which the corrections turn into what was asked for.
     const zf = value('zf');
     const corrections = f.op('i64.or', this.#bit(value('sf'), 1), this.#bit(f.op('i32.xor', value('pf'), zf), 0));
-    f.store('i64.store', this.zero, STATE.flagAux, f.op('i64.or', aux, corrections));
-    f.store('i64.store', this.zero, STATE.flagResult, f.op('i64.extend_i32_u', f.op('i32.eqz', zf)));
+    this.storeFlags(f.op('i64.extend_i32_u', f.op('i32.eqz', zf)), f.op('i64.or', aux, corrections));
   }
 
   flag(name: StatusFlag): Value {
     const f = this.f;
-    const aux = (): Value => f.load('i64.load', this.zero, STATE.flagAux);
-    const result = (): Value => f.load('i64.load', this.zero, STATE.flagResult);
+    const aux = (): Value => this.flagAux();
+    const result = (): Value => this.flagResult();
     const top = (v: Value): Value => f.op('i32.wrap_i64', f.op('i64.shr_u', v, f.i64(63)));
     switch (name) {
       case 'cf':

@@ -1,0 +1,186 @@
+import { OPERAND_KIND } from '../decode/decoded.ts';
+import type { Width } from '../semantics/form.ts';
+import type { Cell, Lane, Ops } from '../semantics/ops.ts';
+import { STATE } from '../state.ts';
+import type { Value } from '../wasm/function.ts';
+import { X87_LAYOUT } from '../x87/state.ts';
+import { FSW } from '../x87/status.ts';
+import { ACCESS } from './access.ts';
+import { isRegister, STOP } from './record.ts';
+import { WasmAccess } from './wasm-access.ts';
+
+/**
+ * Descriptions of instructions as WebAssembly: what the engines that make WebAssembly have in common. Here: control,
+ * SSE and MMX.
+ */
+export abstract class WasmOps extends WasmAccess implements Ops<Value> {
+  /** Set once control has gone elsewhere: nothing follows. */
+  ended = false;
+
+  // ---------------------------------------------------------------- control
+
+  if(condition: Value, yes: () => void, no?: () => void): void {
+    const scoped = (body: () => void) => () => this.#scope(body);
+    this.f.if(condition, scoped(yes), no && scoped(no));
+  }
+
+  /** A linear address worked out in a branch or loop is not known outside of it. */
+  #scope(body: () => void): void {
+    const linear = this.linearAddress;
+    body();
+    this.linearAddress = linear;
+  }
+
+  cell(w: Width, initial: Value): Cell<Value> {
+    const variable = this.f.variable(this.typeOf(w), initial);
+    return { get: () => this.f.get(variable), set: value => this.f.set(variable, value) };
+  }
+
+  repeat(body: (stop: () => void) => void): void {
+    const f = this.f;
+    f.block(done =>
+      f.loop(again => {
+        this.#scope(() => body(() => f.branch(done)));
+        f.branch(again);
+      }),
+    );
+  }
+
+  raise(vector: number, error = 0): void {
+    const f = this.f;
+    f.store('i32.store', this.zero, STATE.faultVector, f.i32(vector));
+    f.store('i32.store', this.zero, STATE.faultError, f.i32(error));
+    this.exit(STOP.fault);
+  }
+
+  // ---------------------------------------------------------------- SSE and MMX
+
+  /** #UD or #NM (or #MF, for MMX) when the unit may not be used now. */
+  checkUnit(slot: number): void {
+    const f = this.f;
+    const vector = f.load('i32.load', this.zero, slot);
+    f.if(vector, () => {
+      f.store('i32.store', this.zero, STATE.faultVector, vector);
+      f.store('i32.store', this.zero, STATE.faultError, this.zero);
+      this.exit(STOP.fault);
+    });
+  }
+
+  /** What every MMX instruction does besides: TOP becomes 0 and all registers valid (SDM vol. 1 §9.5.1). */
+  enterMmx(): void {
+    const f = this.f;
+    const status = f.op('i32.and', f.load('i32.load16_u', this.zero, STATE.x87 + X87_LAYOUT.status), f.i32(~FSW.TOP));
+    f.store('i32.store16', this.zero, STATE.x87 + X87_LAYOUT.status, status);
+    f.store('i32.store8', this.zero, STATE.x87 + X87_LAYOUT.tags, f.i32(0xff));
+  }
+
+  hostRounding(): Value {
+    return this.f.op('i32.eqz', this.f.load('i32.load', this.zero, STATE.sseExact));
+  }
+
+  flushesDenormals(): Value {
+    const f = this.f;
+    return f.op('i32.eq', f.load('i32.load', this.zero, STATE.sseExact), f.i32(1));
+  }
+
+  #alignment(linear: Value): void {
+    const f = this.f;
+    f.if(f.op('i32.and', f.op('i32.wrap_i64', linear), f.i32(15)), () => this.raise(13));
+  }
+
+  setFloatFlags(flags: number): void {
+    const f = this.f;
+    const old = f.load('i32.load', this.zero, STATE.mxcsr);
+    f.store('i32.store', this.zero, STATE.mxcsr, f.op('i32.or', old, f.i32(flags)));
+  }
+
+  /** Offset in the memory of a memory operand that is about to be read. */
+  #memory(operand: number, bytes: number): Value {
+    const linear = this.linear(operand);
+    if (bytes === 16 && this.form.aligned) this.#alignment(linear);
+    return this.access(ACCESS.read, bytes, linear);
+  }
+
+  readVector(operand: number): Value {
+    const f = this.f;
+    const { kind, size } = this.form.operands[operand]!;
+    if (kind === OPERAND_KIND.xmm) return f.load('v128.load', this.register(operand));
+    if (kind === OPERAND_KIND.mm) return f.load('v128.load64_zero', this.register(operand));
+    const address = this.#memory(operand, size / 8);
+    if (size === 16)
+      return f.lane('i32x4.replace_lane', 0, f.v128(new Array<number>(16).fill(0)), f.load('i32.load16_u', address));
+    return f.load(size === 128 ? 'v128.load' : size === 64 ? 'v128.load64_zero' : 'v128.load32_zero', address);
+  }
+
+  writeVector(operand: number, value: Value): void {
+    const f = this.f;
+    const { kind, size } = this.form.operands[operand]!;
+    if (kind === OPERAND_KIND.xmm) {
+      f.store('v128.store', this.register(operand), 0, value);
+      return;
+    }
+    if (kind === OPERAND_KIND.mm) {
+      f.store('i64.store', this.register(operand), 0, f.lane('i64x2.extract_lane', 0, value));
+      // As an x87 register it is a NaN now (SDM vol. 1 §9.2).
+      f.store('i32.store16', this.register(operand), 8, f.i32(0xffff));
+      return;
+    }
+    if (size !== 128) {
+      this.write(operand, f.lane(size === 64 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', 0, value));
+      return;
+    }
+    const linear = this.linear(operand);
+    if (this.form.aligned) this.#alignment(linear);
+    const address = this.access(ACCESS.write, 16, linear);
+    f.store('v128.store', address, 0, value);
+    this.commit(address);
+  }
+
+  readLane(operand: number, lane: Lane): Value {
+    const { kind } = this.form.operands[operand]!;
+    const bytes = lane === 'i32' || lane === 'f32' ? 4 : 8;
+    return this.f.load(`${lane}.load`, isRegister(kind) ? this.register(operand) : this.#memory(operand, bytes));
+  }
+
+  writeLane(operand: number, lane: Lane, value: Value): void {
+    this.f.store(`${lane}.store`, this.register(operand), 0, value);
+  }
+
+  selectVector(condition: Value, yes: Value, no: Value): Value {
+    return this.f.select(condition, yes, no);
+  }
+
+  xmm(n: number): Value {
+    return this.f.load('v128.load', this.zero, STATE.xmm + 16 * n);
+  }
+
+  setXmm(n: number, value: Value): void {
+    this.f.store('v128.store', this.zero, STATE.xmm + 16 * n, value);
+  }
+
+  vectorConstant(bytes: readonly number[]): Value {
+    return this.f.v128(bytes);
+  }
+
+  vector(op: string, ...args: Value[]): Value {
+    return this.f.op(op, ...args);
+  }
+
+  lane(op: string, lane: number, ...args: Value[]): Value {
+    return this.f.lane(op, lane, ...args);
+  }
+
+  shuffle(a: Value, b: Value, lanes: readonly number[]): Value {
+    return this.f.shuffle(a, b, lanes);
+  }
+
+  abstract gpr(w: Width, n: number): Value;
+  abstract setGpr(w: Width, n: number, value: Value): void;
+  abstract ah(): Value;
+  abstract setAh(value: Value): void;
+  abstract nextRip(w: Width): Value;
+  abstract iteration(): void;
+  abstract branch(condition?: Value): void;
+  abstract jump(w: Width, target: Value): void;
+  abstract escape(): void;
+}
