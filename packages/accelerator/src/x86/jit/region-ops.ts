@@ -176,6 +176,15 @@ export class RegionOps extends WasmOps {
     return found;
   }
 
+  /** A store on two pages, or to a device that answers with one of its own, reaches the code only here. */
+  protected override commit(address: Value): void {
+    const { f } = this;
+    f.if(f.op('i32.eq', address, f.i32(STATE.bounce)), () => {
+      f.callVoid(this.runtime.commit);
+      this.#state.checkStale();
+    });
+  }
+
   #depth = 0;
   /** In a branch, flags go to their variables at once: the other branch leaves them there too. */
   #setPending(pending: PendingFlags): void {
