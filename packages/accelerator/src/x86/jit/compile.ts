@@ -135,8 +135,11 @@ export function compileRegion(region: Region, place: RegionPlace): Uint8Array {
     branch(ops: RegionOps, condition: Value | undefined): void {
       const from = current;
       const block = blocks[from]!;
-      if (condition === undefined) go(ops, from, block.taken!);
-      else
+      if (condition === undefined) {
+        // CALL's return address may lie on what it calls.
+        if (ops.mayBeStale) f.if(f.get(state.stale), () => leaveTo(ops, block.taken!, block.instructions.length));
+        go(ops, from, block.taken!);
+      } else
         f.if(
           condition,
           () => go(ops, from, block.taken!),
@@ -155,9 +158,9 @@ export function compileRegion(region: Region, place: RegionPlace): Uint8Array {
       if (insn.row.unit === 'sse' || insn.row.unit === 'sse+mmx') ops.checkUnit(STATE.sseFault);
       if (insn.row.unit === 'mmx' || insn.row.unit === 'sse+mmx') ops.checkUnit(STATE.mmxFault);
       descriptionOf(insn.row.mnemonic)!.run(ops, ops.own);
+      if (!ops.ended && insn.operands.some((o, n) => n < insn.count && o.kind === OPERAND_KIND.mm)) ops.enterMmx();
       if (ops.mayBeStale && !ops.ended)
         f.if(f.get(state.stale), () => leaveTo(ops!, instruction.at + insn.length, before + 1));
-      if (!ops.ended && insn.operands.some((o, n) => n < insn.count && o.kind === OPERAND_KIND.mm)) ops.enterMmx();
     }
     if (!ops!.ended) go(ops!, node, block.end);
   };
