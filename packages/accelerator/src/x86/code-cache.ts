@@ -67,6 +67,8 @@ export class CodeCache implements CodePages {
   onClear: (() => void) | undefined;
   /** A block was decoded. */
   onBlock: ((records: number, at: number) => void) | undefined;
+  /** A device wrote to code that was decoded: whoever runs it is to look again. */
+  onDeviceWrote: (() => void) | undefined;
 
   constructor(cpu: Cpu) {
     this.#cpu = cpu;
@@ -77,8 +79,10 @@ export class CodeCache implements CodePages {
     this.#pages = new Array<CodePage | undefined>(pages).fill(undefined);
     cpu.bus.onWrite((offset, size) => {
       for (let at = offset - (offset & 0xfff); at < offset + size; at += 4096) {
+        if (!this.#hasCode[at >>> 12]) continue;
         const from = Math.max(at, offset);
-        if (this.#hasCode[at >>> 12]) this.written(from, Math.min(at + 4096, offset + size) - from);
+        this.written(from, Math.min(at + 4096, offset + size) - from);
+        if (!this.#hasCode[at >>> 12]) this.onDeviceWrote?.();
       }
     });
   }

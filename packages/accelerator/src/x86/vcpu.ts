@@ -84,6 +84,7 @@ export class SoftVcpu implements Vcpu {
     });
     this.#run = run as (record: number) => number;
     cpu.code.predecoder.use(handlers);
+    cpu.code.onDeviceWrote = () => this.#interrupt();
     bus.onRegionsChanged(() => {
       cpu.mmu.remap();
       cpu.forgetJumps();
@@ -95,6 +96,11 @@ export class SoftVcpu implements Vcpu {
   /** Instructions carried out since the last reset; iterations of a repeated string instruction count each. */
   get instructions(): number {
     return this.#instructions;
+  }
+
+  /** Regions of compiled code in use. */
+  get regions(): number {
+    return this.#jit.regions;
   }
 
   // ---------------------------------------------------------------- pins
