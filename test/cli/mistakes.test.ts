@@ -108,6 +108,12 @@ describe('each mistake ends with status 2 and says what to do', () => {
     ['a malformed timeout', [...ON, '--timeout', 'soon'], /--timeout must be a number of seconds/],
     ['a timeout of nothing', [...ON, '--timeout', '0'], /--timeout must be a number of seconds/],
     ['an unknown --jit', [...ON, '--jit', 'always'], /--jit must be on, off or eager/],
+    [
+      'an unknown --cpu',
+      [...ON, '--cpu', 'pentium-3'],
+      /--cpu must be one of .*max, not "pentium-3"\. Did you mean pentium3\?/,
+    ],
+    ['--cpu on KVM', [...ON, '--accel', 'kvm', '--cpu', 'max'], /--cpu is about the software CPU; use --accel soft/],
     ['an unknown --on-reboot', [...ON, '--on-reboot', 'halt'], /--on-reboot must be exit or reboot/],
     ['no such file', ['run', 'nothing.ts'], /There is no file nothing\.ts/],
     ['a syntax error', ['run', 'syntax.ts'], /syntax\.ts cannot be loaded: syntax\.ts:2:19: Expression expected/],

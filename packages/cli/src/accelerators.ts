@@ -1,10 +1,20 @@
-import type { JitMode } from '@mainboard/accelerator/x86';
+import type { CpuModelName, SoftOptions } from '@mainboard/accelerator/x86';
 import type { ContainerModule } from 'inversify';
 import { CliError } from './errors.ts';
 import { suggest } from './suggest.ts';
 
 export const ACCELERATORS = ['auto', 'kvm', 'soft'] as const;
 type Choice = (typeof ACCELERATORS)[number];
+
+/** Models of the software CPU, least first; said here too, so that a list of them does not load it. */
+export const CPUS = ['pentium3', 'x86-64', 'x86-64-v2', 'max'] as const satisfies readonly CpuModelName[];
+
+/** The model of the software CPU for `--cpu`. @throws CliError */
+export function cpuModelName(given: string): CpuModelName {
+  const name = CPUS.find(cpu => cpu === given);
+  if (name !== undefined) return name;
+  throw new CliError(`--cpu must be one of ${CPUS.join(', ')}, not "${given}".${suggest(given, CPUS)}`);
+}
 
 export interface ChosenAccelerator {
   readonly module: ContainerModule;
@@ -14,22 +24,20 @@ export interface ChosenAccelerator {
 
 /**
  * The accelerator for `--accel`. What is not chosen is not loaded.
- * @param jit of the software CPU; undefined leaves it to the accelerator
+ * @param soft what is asked of the software CPU; what is undefined is left to it
  * @throws CliError, KvmError
  */
-export async function chooseAccelerator(given: string, jit: JitMode | undefined): Promise<ChosenAccelerator> {
+export async function chooseAccelerator(given: string, soft: SoftOptions): Promise<ChosenAccelerator> {
   const choice = ACCELERATORS.find(name => name === given);
   if (choice === undefined)
     throw new CliError(`--accel must be auto, kvm or soft, not "${given}".${suggest(given, ACCELERATORS)}`);
-  if (choice === 'kvm' && jit !== undefined)
-    throw new CliError('--jit is about the software CPU; use --accel soft with it.');
-  if (choice === 'auto') return automatic(jit);
-  return { module: await load(choice, jit) };
-}
-
-async function automatic(jit: JitMode | undefined): Promise<ChosenAccelerator> {
-  const { name, reason } = jit === undefined ? await decide() : { name: 'soft' as const, reason: '--jit was given' };
-  return { module: await load(name, jit), note: `accel ${name}: ${reason}` };
+  const [asked] = Object.keys(soft);
+  if (choice === 'kvm' && asked !== undefined)
+    throw new CliError(`--${asked} is about the software CPU; use --accel soft with it.`);
+  if (choice !== 'auto') return { module: await load(choice, soft) };
+  const { name, reason } =
+    asked === undefined ? await decide() : { name: 'soft' as const, reason: `--${asked} was given` };
+  return { module: await load(name, soft), note: `accel ${name}: ${reason}` };
 }
 
 /** What `auto` takes on this host, and why: KVM where it runs kernel-mode code on the processor itself. */
@@ -38,10 +46,10 @@ export async function decide(): Promise<{ readonly name: 'kvm' | 'soft'; readonl
   return { name: native ? 'kvm' : 'soft', reason: reason.replace(/\.$/, '') };
 }
 
-async function load(name: Exclude<Choice, 'auto'>, jit: JitMode | undefined): Promise<ContainerModule> {
+async function load(name: Exclude<Choice, 'auto'>, soft: SoftOptions): Promise<ContainerModule> {
   if (name === 'soft') {
-    const { softModule, softModuleWith } = await import('@mainboard/accelerator/x86');
-    return jit === undefined ? softModule : softModuleWith({ jit });
+    const { softModuleWith } = await import('@mainboard/accelerator/x86');
+    return softModuleWith(soft);
   }
   try {
     const { KvmSystem, kvmModule } = await import('@mainboard/accelerator/kvm');

@@ -1,4 +1,4 @@
-import type { JitMode } from '@mainboard/accelerator/x86';
+import type { SoftOptions } from '@mainboard/accelerator/x86';
 import { nodeModule } from '@mainboard/backends';
 import { buildMachine, type Machine } from '@mainboard/core';
 import { unplugged } from '@mainboard/machines';
@@ -15,8 +15,8 @@ import { parseTrace, TraceOutput } from './trace-output.ts';
 
 export interface RunRequest {
   readonly accel: string;
-  /** Undefined: as the accelerator has it. */
-  readonly jit: JitMode | undefined;
+  /** What is asked of the software CPU. */
+  readonly soft: SoftOptions;
   /** `stdio`, when undefined. */
   readonly serial: string | undefined;
   readonly debugcon: string | undefined;
@@ -33,7 +33,7 @@ export async function runMachine(loaded: LoadedMachine, request: RunRequest): Pr
   const session = new Session();
   const options = await withDefaultGuest(loaded.definition, machineOptions(loaded.definition, request.given));
   const traceRequest = request.trace === undefined ? undefined : parseTrace(request.trace);
-  const accelerator = await chooseAccelerator(request.accel, request.jit);
+  const accelerator = await chooseAccelerator(request.accel, request.soft);
   const channels = await openChannels({ serial: request.serial ?? 'stdio', debugcon: request.debugcon }, session);
   let trace: TraceOutput | undefined;
   let machine: Machine | undefined;

@@ -1,5 +1,8 @@
 import type { CpuBus } from '@mainboard/core';
 import { CodeCache } from './code-cache.ts';
+import { type CpuModel, cpuModel, DEFAULT_CPU } from './cpu-models.ts';
+import { Cpuid } from './cpuid.ts';
+import type { CpuFeature } from './cpuid-bits.ts';
 import { BASE_RIP, type Decoded, OPERAND_KIND, SEG } from './decode/decoded.ts';
 import { Fault, VECTOR } from './fault.ts';
 import { ACCESS } from './interpreter/access.ts';
@@ -31,6 +34,8 @@ export class Cpu {
   readonly x87: X87;
   readonly x87Bridge: X87Bridge;
   readonly msrs: Msrs;
+  readonly model: CpuModel;
+  readonly cpuid: Cpuid;
   readonly paravirtualClock: ParavirtualClock = new ParavirtualClock(this);
 
   /** Current privilege level, 0–3. */
@@ -47,15 +52,22 @@ export class Cpu {
   /** Address of the instruction after the one that an escape carries out. */
   nextRip = 0n;
 
-  constructor(bus: CpuBus) {
+  constructor(bus: CpuBus, model: CpuModel = cpuModel(DEFAULT_CPU)) {
     this.bus = bus;
+    this.model = model;
+    this.cpuid = new Cpuid(model);
     this.r = new Registers(bus.guest);
     this.fault = new Fault(this.r.i32);
     this.code = new CodeCache(this);
-    this.mmu = new Mmu(this.r, bus, this.fault, this.code);
+    this.mmu = new Mmu(this.r, bus, this.fault, this.code, model);
     this.x87 = new X87(this.r.view, STATE.x87);
     this.x87Bridge = new X87Bridge(this);
     this.msrs = new Msrs(this);
+  }
+
+  /** Whether the processor has a CPUID feature. */
+  has(feature: CpuFeature): boolean {
+    return this.model.features.has(feature);
   }
 
   // ---------------------------------------------------------------- modes

@@ -1,5 +1,6 @@
 import type { CpuBus } from '@mainboard/core';
 import type { CodePages } from './code-cache.ts';
+import type { CpuModel } from './cpu-models.ts';
 import { type Fault, VECTOR } from './fault.ts';
 import { ACCESS } from './interpreter/access.ts';
 import { PageWalk } from './page-walk.ts';
@@ -38,13 +39,13 @@ export class Mmu {
   #pendingPage = 0;
   #pendingNextPage = 0;
 
-  constructor(registers: Registers, bus: CpuBus, fault: Fault, code: CodePages) {
+  constructor(registers: Registers, bus: CpuBus, fault: Fault, code: CodePages, model: CpuModel) {
     this.#r = registers;
     this.#bus = bus;
     this.#fault = fault;
     this.#code = code;
     this.physical = new PhysicalMemory(registers, bus, code);
-    this.#pages = new PageWalk(registers, fault, this.physical);
+    this.#pages = new PageWalk(registers, fault, this.physical, model);
     this.#tlb = new BigInt64Array(bus.guest.memory.buffer, TLB.base, (2 * TLB.size) / 8);
     this.flush();
   }

@@ -5,6 +5,8 @@ export const MSR = {
   tsc: 0x10,
   apicBase: 0x1b,
   tscAdjust: 0x3b,
+  /** Revision of the microcode, of Intel's; reads 0, writes say nothing to us. GUEST: Linux asks at boot. */
+  biosSignId: 0x8b,
   sysenterCs: 0x174,
   sysenterEsp: 0x175,
   sysenterEip: 0x176,

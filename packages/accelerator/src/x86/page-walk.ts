@@ -1,3 +1,4 @@
+import type { CpuModel } from './cpu-models.ts';
 import { type Fault, VECTOR } from './fault.ts';
 import { ACCESS } from './interpreter/access.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
@@ -10,10 +11,8 @@ const NX = 0x8000_0000;
 /** Bits of a page-fault error code (SDM vol. 3 §4.7). */
 const PF = { p: 1, w: 2, u: 4, rsvd: 8, id: 0x10 } as const;
 
-/** Physical address bits that we have; more in an entry are reserved and fault. */
-export const PHYSICAL_BITS = 40;
-const ADDRESS_HIGH = (1 << (PHYSICAL_BITS - 32)) - 1;
-const RESERVED_HIGH = 0xf_ffff & ~ADDRESS_HIGH;
+/** Physical address bits at most, in the high half of an entry. */
+const ADDRESS_HIGH = 0xff;
 /** Bits 62:52 of an entry, which PAE paging outside IA-32e mode reserves. */
 const RESERVED_PAE = 0x7ff0_0000;
 
@@ -30,6 +29,8 @@ export class PageWalk {
   readonly #r: Registers;
   readonly #fault: Fault;
   readonly #memory: PhysicalMemory;
+  /** Address bits in the high half of an entry that the model does not have. */
+  readonly #reservedHigh: number;
 
   /** Of the last walk: another write needs no walk, the page being writable and dirty. */
   writable = false;
@@ -38,10 +39,11 @@ export class PageWalk {
   /** Of the last walk: 2 or 4 MiB. */
   large = false;
 
-  constructor(registers: Registers, fault: Fault, memory: PhysicalMemory) {
+  constructor(registers: Registers, fault: Fault, memory: PhysicalMemory, model: CpuModel) {
     this.#r = registers;
     this.#fault = fault;
     this.#memory = memory;
+    this.#reservedHigh = 0xf_ffff & ~((1 << (model.physicalBits - 32)) - 1);
   }
 
   /**
@@ -122,7 +124,7 @@ export class PageWalk {
     const memory = this.#memory;
     const { u32, efer } = this.#r;
     const nxe = (efer & EFER.nxe) !== 0;
-    const reserved = RESERVED_HIGH | (nxe ? 0 : NX) | (top === 39 ? 0 : RESERVED_PAE);
+    const reserved = this.#reservedHigh | (nxe ? 0 : NX) | (top === 39 ? 0 : RESERVED_PAE);
     let rights = PTE.rw | PTE.us;
     let noExecute = false;
     let page = table;

@@ -1,5 +1,4 @@
 import { type Cpu, MODE } from './cpu.ts';
-import { hasFeature } from './cpuid.ts';
 import { BASE_RIP, DECODE, Decoded, type DecodeResult, OPERAND_KIND, SEG } from './decode/decoded.ts';
 import { Decoder, MAX_LENGTH } from './decode/decoder.ts';
 import type { Escape } from './escapes/escape.ts';
@@ -38,7 +37,7 @@ const NOTHING = new Decoded(ROWS[0]!);
 /** Turns guest code into records. Where they go, and how long they are good, is the code cache's business. */
 export class Predecoder {
   readonly #cpu: Cpu;
-  readonly #decoder = new Decoder(hasFeature);
+  readonly #decoder: Decoder;
   readonly #insn = new Decoded(ROWS[0]!);
   readonly #redecoded = new Decoded(ROWS[0]!);
   readonly #again: Escaping = { run: raiseUndefined, insn: this.#redecoded };
@@ -54,6 +53,7 @@ export class Predecoder {
 
   constructor(cpu: Cpu) {
     this.#cpu = cpu;
+    this.#decoder = new Decoder(feature => cpu.has(feature));
   }
 
   use(handlers: HandlerTable): void {

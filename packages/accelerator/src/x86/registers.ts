@@ -28,6 +28,11 @@ export const CR4 = {
   osfxsr: 0x200,
   osxmmexcpt: 0x400,
   umip: 0x800,
+  fsgsbase: 0x1_0000,
+  pcide: 0x2_0000,
+  osxsave: 0x4_0000,
+  smep: 0x10_0000,
+  smap: 0x20_0000,
 } as const;
 export const EFER = { sce: 1, lme: 0x100, lma: 0x400, nxe: 0x800 } as const;
 

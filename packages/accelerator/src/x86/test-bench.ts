@@ -1,6 +1,6 @@
 import { ACCELERATOR_ARENA, type CpuBus, GuestMemory, type MemoryRegion } from '@mainboard/core';
 import { Cpu } from './cpu.ts';
-import { hasFeature } from './cpuid.ts';
+import { type CpuModelName, cpuModel, DEFAULT_CPU } from './cpu-models.ts';
 import { Decoded } from './decode/decoded.ts';
 import { Decoder } from './decode/decoder.ts';
 import { ESCAPES } from './escapes/index.ts';
@@ -59,10 +59,10 @@ export class TestBench {
   readonly ports: { port: number; size: number; value: number }[] = [];
   /** What every port reads as. */
   portValue = 0;
-  readonly #decoder = new Decoder(hasFeature);
+  readonly #decoder: Decoder;
   readonly #view: DataView;
 
-  constructor() {
+  constructor(model: CpuModelName = DEFAULT_CPU) {
     const guest = new GuestMemory(RAM);
     const regions: MemoryRegion[] = [{ base: 0, size: RAM, kind: 'ram', offset: ACCELERATOR_ARENA }];
     const bus: CpuBus = {
@@ -83,7 +83,8 @@ export class TestBench {
       now: () => 5000,
     };
     this.#view = new DataView(guest.memory.buffer, ACCELERATOR_ARENA);
-    this.cpu = new Cpu(bus);
+    this.cpu = new Cpu(bus, cpuModel(model));
+    this.#decoder = new Decoder(feature => this.cpu.has(feature));
   }
 
   // ---- memory, by physical address

@@ -6,6 +6,7 @@ import {
   GuestMemory,
   type MemoryRegion,
 } from '@mainboard/core';
+import { type CpuModelName, cpuModel, DEFAULT_CPU } from './cpu-models.ts';
 import type { JitMode } from './jit/jit.ts';
 import { SoftVcpu } from './vcpu.ts';
 
@@ -55,7 +56,7 @@ export class VcpuBench {
   looks = 0;
   #written: (offset: number, size: number) => void = () => {};
 
-  constructor(jit: JitMode = 'off') {
+  constructor(jit: JitMode = 'off', model: CpuModelName = DEFAULT_CPU) {
     const guest = new GuestMemory(AT.rom + PAGE);
     const regions: MemoryRegion[] = [
       { base: 0, size: RAM, kind: 'ram', offset: ACCELERATOR_ARENA },
@@ -96,7 +97,7 @@ export class VcpuBench {
       now: () => ++this.looks * 1000,
     };
     this.view = new DataView(guest.memory.buffer, ACCELERATOR_ARENA);
-    this.vcpu = new SoftVcpu(0, bus, jit);
+    this.vcpu = new SoftVcpu(0, bus, jit, cpuModel(model));
     for (let vector = 0; vector < 64; vector++) this.view.setUint8(AT.handlers + 16 * vector, 0xf4);
   }
 

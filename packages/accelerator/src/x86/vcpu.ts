@@ -1,5 +1,6 @@
 import type { CpuBus, CpuState, Exit, Vcpu } from '@mainboard/core';
 import { Cpu } from './cpu.ts';
+import type { CpuModel } from './cpu-models.ts';
 import { VECTOR } from './fault.ts';
 import { loadInterpreter } from './interpreter/load.ts';
 import { RECORD, STOP } from './interpreter/record.ts';
@@ -58,10 +59,10 @@ export class SoftVcpu implements Vcpu {
   /** Instructions since the last reset. */
   #instructions = 0;
 
-  constructor(index: number, bus: CpuBus, jit: JitMode = 'off') {
+  constructor(index: number, bus: CpuBus, jit: JitMode = 'off', model?: CpuModel) {
     this.index = index;
     this.#bus = bus;
-    this.cpu = new Cpu(bus);
+    this.cpu = new Cpu(bus, model);
     const { cpu } = this;
     const runtime = {
       translate: (low: number, high: number, info: number) => {
@@ -304,7 +305,7 @@ export class SoftVcpu implements Vcpu {
     const { cpu } = this;
     const { r } = cpu;
     r.u8.fill(0, 0, STATE.bounce);
-    r.setGpr64(GPR.rdx, 0x0f61n); // family, model, stepping
+    r.setGpr64(GPR.rdx, BigInt(cpu.model.signature));
     r.rip = 0xfff0n;
     r.flags = 2;
     for (let n = 0; n < 8; n++)

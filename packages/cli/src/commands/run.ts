@@ -1,5 +1,6 @@
-import type { JitMode } from '@mainboard/accelerator/x86';
+import type { JitMode, SoftOptions } from '@mainboard/accelerator/x86';
 import { Command } from 'commander';
+import { CPUS, cpuModelName } from '../accelerators.ts';
 import { CliError, type Outcome } from '../errors.ts';
 import { addMachineOptions } from '../machine-options.ts';
 import type { LoadedMachine } from '../machine-source.ts';
@@ -11,6 +12,10 @@ export function runCommand(machine: LoadedMachine | undefined, done: (outcome: O
     .argument('<machine>', 'a name that `mainboard machines` lists, or a .ts file that exports a machine')
     .option('--accel <auto|kvm|soft>', 'what runs the processor', 'auto')
     .option('--jit <on|off|eager>', 'what the software CPU compiles: hot code (on), nothing, or all at first sight')
+    .option(
+      `--cpu <${CPUS.join('|')}>`,
+      'the model of the software CPU: what a guest finds by CPUID; max, unless given',
+    )
     .option('--serial <channel>', 'stdio (default), file:PATH, tcp:HOST:PORT[,server] or none')
     .option('--debugcon <channel>', 'the debug console: stdio, file:PATH or none')
     .option('--trace <categories>', 'device,register,port,memory,pin,irq,exit,unhandled or all; file=PATH')
@@ -24,7 +29,7 @@ export function runCommand(machine: LoadedMachine | undefined, done: (outcome: O
       done(
         await runMachine(machine!, {
           accel: options.accel!,
-          jit: jitMode(options.jit),
+          soft: softOptions(options),
           serial: options.serial,
           debugcon: options.debugcon,
           trace: options.trace,
@@ -43,8 +48,16 @@ function seconds(given: string | undefined): number | undefined {
   throw new CliError(`--timeout must be a number of seconds, such as 30 or 0.5, not "${given}".`);
 }
 
-function jitMode(given: string | undefined): JitMode | undefined {
-  if (given === undefined || given === 'on' || given === 'off' || given === 'eager') return given;
+/** Only what was given. */
+function softOptions({ jit, cpu }: Record<string, string | undefined>): SoftOptions {
+  return {
+    ...(jit === undefined ? {} : { jit: jitMode(jit) }),
+    ...(cpu === undefined ? {} : { cpu: cpuModelName(cpu) }),
+  };
+}
+
+function jitMode(given: string): JitMode {
+  if (given === 'on' || given === 'off' || given === 'eager') return given;
   throw new CliError(`--jit must be on, off or eager, not "${given}".`);
 }
 

@@ -1,15 +1,25 @@
 import type { Cpu } from '../cpu.ts';
+import type { CpuFeature } from '../cpuid-bits.ts';
 import { type Decoded, OPERAND_KIND } from '../decode/decoded.ts';
 import { VECTOR } from '../fault.ts';
-import { PHYSICAL_BITS } from '../page-walk.ts';
 import { CR0, CR4, EFER, RIGHTS, SEGREG } from '../registers.ts';
 import { STATE } from '../state.ts';
 import type { Escape } from './escape.ts';
 
 /** Bits of CR0 that exist; writes to others are ignored (SDM vol. 3 §2.5). ET is always 1. */
 const CR0_BITS = (CR0.pe | CR0.mp | CR0.em | CR0.ts | CR0.ne | CR0.wp | CR0.am | CR0.nw | CR0.cd | CR0.pg) >>> 0;
-/** Bits of CR4 of the features that CPUID lists; others are reserved. */
-const CR4_BITS = CR4.tsd | CR4.de | CR4.pse | CR4.pae | CR4.pge | CR4.pce | CR4.osfxsr | CR4.osxmmexcpt;
+/** Bits of CR4 that come with a feature (SDM vol. 3 §2.5); those of features that CPUID does not list are reserved. */
+const CR4_FEATURES: readonly (readonly [bit: number, feature: CpuFeature])[] = [
+  [CR4.tsd, 'tsc'],
+  [CR4.de, 'de'],
+  [CR4.pse, 'pse'],
+  [CR4.pae, 'pae'],
+  [CR4.pge, 'pge'],
+  [CR4.osfxsr, 'fxsr'],
+  [CR4.osxmmexcpt, 'sse'],
+];
+const cr4Bits = (cpu: Cpu): number =>
+  CR4_FEATURES.reduce((bits, [bit, feature]) => (cpu.has(feature) ? bits | bit : bits), CR4.pce as number);
 const DR7 = { fixed: 0x400, gd: 0x2000 } as const;
 const DR6 = { fixed: 0xffff_0ff0, zero: 0x1000, bd: 0x2000 } as const;
 
@@ -39,7 +49,7 @@ export function writeCr0(cpu: Cpu, value: bigint): number {
 }
 
 function writeCr3(cpu: Cpu, value: bigint): number {
-  if (value >> BigInt(PHYSICAL_BITS)) cpu.gp();
+  if (value >> BigInt(cpu.model.physicalBits)) cpu.gp();
   cpu.r.cr3 = value;
   cpu.flushTlb();
   return cpu.leave();
@@ -47,7 +57,7 @@ function writeCr3(cpu: Cpu, value: bigint): number {
 
 function writeCr4(cpu: Cpu, value: bigint): number {
   const { r } = cpu;
-  if (value & ~BigInt(CR4_BITS)) cpu.gp();
+  if (value & ~BigInt(cr4Bits(cpu))) cpu.gp();
   const next = Number(value);
   if (cpu.longMode && !(next & CR4.pae)) cpu.gp();
   const changed = next ^ r.cr4;

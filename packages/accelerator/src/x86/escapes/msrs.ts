@@ -1,17 +1,44 @@
 import { type Cpu, isCanonical } from '../cpu.ts';
+import type { CpuFeature } from '../cpuid-bits.ts';
 import { MSR } from '../msr.ts';
 import { CR0, CR4, EFER, SEGREG } from '../registers.ts';
 import { GPR } from '../state.ts';
 import type { Escape } from './escape.ts';
 
-const EFER_BITS = EFER.sce | EFER.lme | EFER.lma | EFER.nxe;
+/** Bits of EFER that come with a feature; on a processor with none of them there is no EFER. */
+const eferBits = (cpu: Cpu): number =>
+  (cpu.has('syscall') ? EFER.sce : 0) | (cpu.has('lm') ? EFER.lme | EFER.lma : 0) | (cpu.has('nx') ? EFER.nxe : 0);
+
+/** Registers that come with a feature; the others are on every processor that has MSRs. */
+const FEATURE_OF: ReadonlyMap<number, CpuFeature> = new Map([
+  [MSR.tscAdjust, 'tsc_adjust'],
+  [MSR.sysenterCs, 'sep'],
+  [MSR.sysenterEsp, 'sep'],
+  [MSR.sysenterEip, 'sep'],
+  [MSR.pat, 'pat'],
+  [MSR.efer, 'syscall'],
+  [MSR.star, 'syscall'],
+  [MSR.lstar, 'lm'],
+  [MSR.cstar, 'lm'],
+  [MSR.fmask, 'lm'],
+  [MSR.fsBase, 'lm'],
+  [MSR.gsBase, 'lm'],
+  [MSR.kernelGsBase, 'lm'],
+  [MSR.tscAux, 'rdtscp'],
+]);
+
+/** #GP(0), as on a processor that has no such register. */
+function requireRegister(cpu: Cpu, msr: number): void {
+  const feature = FEATURE_OF.get(msr);
+  if (feature !== undefined && !cpu.has(feature)) cpu.gp();
+}
 
 /** Memory types that a PAT entry may have (SDM vol. 3 table 11-10), as bits. */
 const PAT_TYPES = (1 << 0) | (1 << 1) | (1 << 4) | (1 << 5) | (1 << 6) | (1 << 7);
 
 function writeEfer(cpu: Cpu, value: bigint): number {
   const { r } = cpu;
-  if (value & ~BigInt(EFER_BITS)) cpu.gp();
+  if (value & ~BigInt(eferBits(cpu))) cpu.gp();
   const next = (Number(value) & ~EFER.lma) | (r.efer & EFER.lma);
   const changed = next ^ r.efer;
   if (changed & EFER.lme && r.cr0 & CR0.pg) cpu.gp();
@@ -33,6 +60,10 @@ const ADDRESSES: ReadonlySet<number> = new Set([
 /** Registers that take any value. */
 const PLAIN: ReadonlySet<number> = new Set([MSR.sysenterCs, MSR.star, MSR.fmask, MSR.tscAux]);
 
+/** Registers of one vendor's processors that have nothing to tell. */
+const readsZero = (cpu: Cpu, msr: number): boolean =>
+  msr === (cpu.model.vendor === 'AuthenticAMD' ? MSR.interruptPending : MSR.biosSignId);
+
 const isKvmClock = (msr: number): boolean => msr === MSR.kvmWallClock || msr === MSR.kvmSystemTime;
 
 /** The counter and what was added to it since power-on move together (SDM vol. 3 §17.17.3). */
@@ -48,6 +79,7 @@ export const msrs = {
     cpu.requireCpl0();
     const { r } = cpu;
     const msr = r.gpr32(GPR.rcx);
+    requireRegister(cpu, msr);
     let value: bigint;
     if (msr === MSR.efer) value = BigInt(r.efer);
     else if (msr === MSR.fsBase) value = r.base(SEGREG.fs);
@@ -55,7 +87,7 @@ export const msrs = {
     else if (msr === MSR.tsc) value = cpu.msrs.tsc;
     else if (msr === MSR.pat || msr === MSR.tscAdjust || isKvmClock(msr) || ADDRESSES.has(msr) || PLAIN.has(msr))
       value = cpu.msrs.get(msr);
-    else if (msr === MSR.interruptPending) value = 0n;
+    else if (readsZero(cpu, msr)) value = 0n;
     else return cpu.gp();
     r.setGpr32(GPR.rax, Number(value & 0xffff_ffffn));
     r.setGpr32(GPR.rdx, Number(value >> 32n));
@@ -64,6 +96,7 @@ export const msrs = {
     cpu.requireCpl0();
     const { r } = cpu;
     const msr = r.gpr32(GPR.rcx);
+    requireRegister(cpu, msr);
     const value = (BigInt(r.gpr32(GPR.rdx)) << 32n) | BigInt(r.gpr32(GPR.rax));
     if (ADDRESSES.has(msr)) {
       if (!isCanonical(value)) cpu.gp();
@@ -81,7 +114,7 @@ export const msrs = {
       cpu.msrs.set(msr, value);
       if (msr === MSR.kvmWallClock) cpu.paravirtualClock.writeWallClock(value);
       else cpu.paravirtualClock.update();
-    } else cpu.gp();
+    } else if (msr !== MSR.biosSignId || !readsZero(cpu, msr)) cpu.gp();
     return undefined;
   },
   rdtsc: cpu => readTsc(cpu),

@@ -1,4 +1,3 @@
-import { cpuid } from '../cpuid.ts';
 import { GPR } from '../state.ts';
 import type { Escape } from './escape.ts';
 
@@ -15,7 +14,7 @@ export const system = {
   },
   cpuid: cpu => {
     const { r } = cpu;
-    const [eax, ebx, ecx, edx] = cpuid(r.gpr32(GPR.rax), r.gpr32(GPR.rcx));
+    const [eax, ebx, ecx, edx] = cpu.cpuid.read(r.gpr32(GPR.rax), r.gpr32(GPR.rcx), r.cr4);
     r.setGpr32(GPR.rax, eax);
     r.setGpr32(GPR.rbx, ebx);
     r.setGpr32(GPR.rcx, ecx);

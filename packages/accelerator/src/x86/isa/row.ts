@@ -18,6 +18,7 @@ export type Feature =
   | 'adx'
   | 'aes'
   | 'bmi1'
+  | 'bmi2'
   | 'cet'
   | 'clflushopt'
   | 'clfsh'

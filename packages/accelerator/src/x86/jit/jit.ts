@@ -1,5 +1,4 @@
 import { type Cpu, MODE } from '../cpu.ts';
-import { hasFeature } from '../cpuid.ts';
 import { Decoder } from '../decode/decoder.ts';
 import { RECORD } from '../interpreter/record.ts';
 import { compileRegion } from './compile.ts';
@@ -30,7 +29,7 @@ export class Jit {
   readonly mode: JitMode;
   readonly #cpu: Cpu;
   readonly #imports: RegionImports;
-  readonly #decoder = new Decoder(hasFeature);
+  readonly #decoder: Decoder;
   /** By place and mode of the code. */
   readonly #samples = new Map<number, number>();
   /** By handler, oldest first. */
@@ -40,6 +39,7 @@ export class Jit {
 
   constructor(cpu: Cpu, mode: JitMode, imports: RegionImports) {
     this.#cpu = cpu;
+    this.#decoder = new Decoder(feature => cpu.has(feature));
     this.mode = mode;
     this.#imports = imports;
     cpu.code.onRegionDropped = region => this.#release(region);
