@@ -189,12 +189,13 @@ export function compileRegion(region: Region, place: RegionPlace): Uint8Array {
       });
     else within(merges);
   };
-  // In 16-bit code, IP may wrap inside the page; then it is the interpreter's.
-  if (place.bits === 16) {
-    const last = f.op('i64.add', f.get(state.base), f.i64(0xfff));
-    f.if(f.op('i64.gt_u', last, f.i64(0xffff)), () =>
-      f.returnCallIndirect(runtime.handlerType, f.i32(place.records.interpreted), f.param(0)),
-    );
+  // Where offsets may wrap in the middle of the page, or the segment begins there, it is the interpreter's.
+  if (place.bits === 16 || !place.keepsLinks) {
+    const highest = place.bits === 16 ? 0xf000 : 0xffff_f000;
+    f.if(f.op('i64.gt_u', f.get(state.base), f.i64(highest)), () => {
+      f.store('i64.store', f.i32(0), STATE.blockRip, f.op('i64.add', f.get(state.base), f.i64(region.entry)));
+      f.returnCallIndirect(runtime.handlerType, f.i32(place.records.interpreted), f.param(0));
+    });
   }
   tree(0);
   f.unreachable();
