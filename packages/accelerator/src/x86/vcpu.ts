@@ -78,12 +78,14 @@ export class SoftVcpu implements Vcpu {
       },
     };
     const { instance, handlers } = loadInterpreter(bus.guest.memory, runtime);
-    const { table, miss, segment, transfer, dispatch, run } = instance.exports;
     this.#jit = new Jit(cpu, jit, {
-      ...{ memory: bus.guest.memory, table: table as WebAssembly.Table, miss, segment, transfer, dispatch },
-      ...{ commit: runtime.commit, escape: runtime.escape },
+      ...instance.exports,
+      memory: bus.guest.memory,
+      table: instance.exports.table as WebAssembly.Table,
+      commit: runtime.commit,
+      escape: runtime.escape,
     });
-    this.#run = run as (record: number) => number;
+    this.#run = instance.exports.run as (record: number) => number;
     cpu.code.predecoder.use(handlers);
     cpu.code.onDeviceWrote = () => this.#interrupt();
     bus.onRegionsChanged(() => {

@@ -10,6 +10,7 @@ import { RECORD, STOP } from './record.ts';
 import { RecordOps } from './record-ops.ts';
 import { type Runtime, writeRuntime } from './runtime.ts';
 import { ADDRESS_KINDS, ADDRESS_WIDTHS } from './special.ts';
+import { tlbEntry } from './tlb-entry.ts';
 import { formOf, maskOf, nameOf, pack, type Variant, variantsOf } from './variant.ts';
 
 const HANDLER = { params: ['i32'], results: ['i32'] } as const;
@@ -100,7 +101,7 @@ function writeStraddle(f: FunctionWriter, ops: RecordOps): void {
     f.op('i64.add', f.op('i64.and', start, f.i64(-4096)), f.i64(4096)),
     f.load('i64.load', record, RECORD.imm),
   );
-  const entry = ops.tlbEntry(next);
+  const entry = tlbEntry(f, next);
   const offset = f.op('i32.add', f.op('i32.wrap_i64', next), f.load('i32.load', entry, TLB.addend));
   const same = f.op(
     'i32.and',

@@ -139,6 +139,14 @@ export class RecordOps extends WasmOps {
     f.if(f.op('i32.lt_s', budget, this.zero), () => this.exit(STOP.restart));
   }
 
+  protected budgetLeft(): Value {
+    return this.f.load('i32.load', this.zero, STATE.budget);
+  }
+
+  protected spend(instructions: Value): void {
+    this.f.store('i32.store', this.zero, STATE.budget, this.f.op('i32.sub', this.budgetLeft(), instructions));
+  }
+
   /** Counts the block's instructions, this one included. @returns what is left of the budget. */
   #account(): Value {
     const f = this.f;

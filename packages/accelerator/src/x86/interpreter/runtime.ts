@@ -3,6 +3,7 @@ import { FunctionWriter, type Value } from '../wasm/function.ts';
 import type { ModuleWriter } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
 import { LINK, RECORD, STOP } from './record.ts';
+import { STRING_RUN, STRING_RUNS, type StringRuntime, stringRuntime, writeStringRun } from './string-runtime.ts';
 
 /** Functions that every handler can call, by index in the module. */
 export interface Runtime {
@@ -20,6 +21,8 @@ export interface Runtime {
   readonly transfer: number;
   /** (rip) → stop: goes where the jump cache says. `STATE.blockRip` is set already. */
   readonly dispatch: number;
+  /** Iterations of repeated string instructions, see `string-runtime.ts`. */
+  readonly strings: StringRuntime;
 }
 
 const HANDLER = { params: ['i32'], results: ['i32'] } as const;
@@ -35,6 +38,7 @@ export function importRuntime(module: ModuleWriter): Runtime {
     segment: module.import('segment', { params: ['i32', 'i32', 'i32'], results: ['i64'] }),
     transfer: module.import('transfer', HANDLER),
     dispatch: module.import('dispatch', { params: ['i64'], results: ['i32'] }),
+    strings: stringRuntime(name => module.import(name, STRING_RUN)),
   };
 }
 
@@ -52,6 +56,7 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     segment: module.declare({ params: ['i32', 'i32', 'i32'], results: ['i64'] }),
     transfer: module.declare(HANDLER),
     dispatch: module.declare({ params: ['i64'], results: ['i32'] }),
+    strings: stringRuntime(() => module.declare(STRING_RUN)),
   };
 
   const define = (
@@ -140,5 +145,11 @@ export function writeRuntime(module: ModuleWriter): Runtime {
   module.export('run', run);
   // For regions, which are modules of their own.
   for (const name of ['miss', 'segment', 'transfer', 'dispatch'] as const) module.export(name, runtime[name]);
+  for (const name of STRING_RUNS) {
+    const f = new FunctionWriter(STRING_RUN);
+    writeStringRun(f, name);
+    module.define(runtime.strings[name], f.body());
+    module.export(name, runtime.strings[name]);
+  }
   return runtime;
 }

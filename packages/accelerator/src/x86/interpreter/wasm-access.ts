@@ -6,6 +6,7 @@ import type { FunctionWriter, Value } from '../wasm/function.ts';
 import { ACCESS } from './access.ts';
 import { STOP } from './record.ts';
 import type { Runtime } from './runtime.ts';
+import { tlbEntry } from './tlb-entry.ts';
 import { WasmFlags } from './wasm-flags.ts';
 
 export const LOAD: Record<Width, string> = { 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load', 64: 'i64.load' };
@@ -110,7 +111,7 @@ export abstract class WasmAccess extends WasmFlags {
     const f = this.f;
     if (kind !== ACCESS.read && !this.#stackAddresses.has(linear)) this.writesMemory = true;
     const address = f.variable('i32');
-    const entry = this.tlbEntry(linear);
+    const entry = tlbEntry(f, linear);
     const tag = f.load('i64.load', entry, kind === ACCESS.read ? TLB.read : TLB.write);
     const last = bytes === 1 ? linear : f.op('i64.add', linear, f.i64(bytes - 1));
     f.if(
@@ -123,17 +124,6 @@ export abstract class WasmAccess extends WasmFlags {
       },
     );
     return f.get(address);
-  }
-
-  /** The place in the TLB where a linear address would be found. */
-  tlbEntry(linear: Value): Value {
-    const f = this.f;
-    const slot = f.op(
-      'i32.and',
-      f.op('i32.wrap_i64', f.op('i64.shr_u', linear, f.i64(Math.log2(4096 / TLB.entrySize)))),
-      f.i32((TLB.entries - 1) * TLB.entrySize),
-    );
-    return f.op('i32.add', f.load('i32.load', this.zero, STATE.tlb), slot);
   }
 
   protected miss(linear: Value, info: number): Value {

@@ -1,6 +1,6 @@
 import { OPERAND_KIND } from '../decode/decoded.ts';
 import type { Width } from '../semantics/form.ts';
-import type { Cell, Lane, Ops } from '../semantics/ops.ts';
+import type { Cell, Lane, Ops, StringRun } from '../semantics/ops.ts';
 import { STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
 import { X87_LAYOUT } from '../x87/state.ts';
@@ -44,6 +44,20 @@ export abstract class WasmOps extends WasmAccess implements Ops<Value> {
         f.branch(again);
       }),
     );
+  }
+
+  /** Instructions left until an interrupt has to be let in. */
+  protected abstract budgetLeft(): Value;
+  /** Takes instructions from the budget. */
+  protected abstract spend(instructions: Value): void;
+
+  iterations(run: StringRun, w: Width, limit: Value, a: Value, b: Value): Value {
+    const f = this.f;
+    const left = this.budgetLeft();
+    const most = f.select(f.op('i32.lt_s', left, limit), left, limit);
+    const done = f.call(this.runtime.strings[run], 'i32', a, b, most, f.i32(Math.log2(w / 8)));
+    this.spend(done);
+    return done;
   }
 
   raise(vector: number, error = 0): void {

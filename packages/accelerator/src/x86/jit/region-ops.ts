@@ -280,6 +280,15 @@ export class RegionOps extends WasmOps {
     throw new Error('repeated string instructions are not compiled');
   }
 
+  protected budgetLeft(): Value {
+    const { f } = this;
+    return f.op('i32.sub', f.load('i32.load', this.zero, STATE.budget), f.get(this.#state.spent));
+  }
+
+  protected spend(instructions: Value): void {
+    this.f.set(this.#state.spent, this.f.op('i32.add', this.f.get(this.#state.spent), instructions));
+  }
+
   /** Registers, flags and budget as the rest of the processor expects them; `count` instructions are done. */
   leave(count: number): void {
     const { f } = this;

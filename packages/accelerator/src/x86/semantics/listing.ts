@@ -8,6 +8,7 @@ import type {
   Ops,
   SegmentRole,
   StatusFlag,
+  StringRun,
   SystemFlag,
   UnaryOperator,
 } from './ops.ts';
@@ -184,6 +185,9 @@ export class Listing implements Ops<string> {
   }
   iteration(): void {
     this.#line('count an iteration');
+  }
+  iterations(run: StringRun, w: Width, limit: string, a: string, b: string): string {
+    return this.#let(`iterations done of ${run}${w}(${a}, ${b}), up to ${limit}`);
   }
   branch(condition?: string): void {
     this.#line(condition === undefined ? 'go to the target' : `go to the target if ${condition}`);

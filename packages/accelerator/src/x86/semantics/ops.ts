@@ -27,6 +27,13 @@ export type SegmentRole = 'effective' | 'es' | 'ss';
 /** The low part of a vector, as a number. */
 export type Lane = 'i32' | 'i64' | 'f32' | 'f64';
 
+/**
+ * What many iterations of a repeated string instruction do, forwards in memory; addresses are linear. `move`: from `a`
+ * to `b`. `fill`: the value `b` at `a`. `skipEqual`, `skipOther`: over the bytes at `a` that are, or are not, the byte
+ * `b`. `skipSame`: over the elements at `a` and `b` as long as they agree.
+ */
+export type StringRun = 'move' | 'fill' | 'skipEqual' | 'skipOther' | 'skipSame';
+
 /** A value that changes while an instruction runs. */
 export interface Cell<V> {
   get(): V;
@@ -113,6 +120,13 @@ export interface Ops<V> {
    * interrupt in, which resumes at this same instruction.
    */
   iteration(): void;
+  /**
+   * Does up to `limit` (32 bits, at least 0) iterations of a repeated string instruction at once and counts them, as
+   * long as that needs no look at a page that is not at hand, and no interrupt has to be let in. The registers are the
+   * caller's. `a` and `b` are 64 bits wide.
+   * @returns how many (32 bits); 0 often enough, so that a single step has to go on.
+   */
+  iterations(run: StringRun, w: Width, limit: V, a: V, b: V): V;
   /** Goes to the branch target in the instruction if the condition holds (always, without one), else on. */
   branch(condition?: V): void;
   /** Goes to an address of `w` bits. */

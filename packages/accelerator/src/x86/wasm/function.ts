@@ -197,6 +197,16 @@ export class FunctionWriter {
     });
   }
 
+  /** `memory.copy`: the areas may overlap. */
+  copy(to: Value, from: Value, count: Value): void {
+    this.#effect([to, from, count], out => out.push(0xfc, 10, 0, 0));
+  }
+
+  /** `memory.fill`. */
+  fill(to: Value, byte: Value, count: Value): void {
+    this.#effect([to, byte, count], out => out.push(0xfc, 11, 0));
+  }
+
   /** Calls a function that returns a value. */
   call(index: number, result: ValueType, ...args: Value[]): Value {
     const value = new Value(result, args, out => {
