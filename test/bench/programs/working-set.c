@@ -1,6 +1,6 @@
 /**
  * Memory accesses over a working set: `working-set scan|stride|chase MEBIBYTES ACCESSES` prints START when the memory
- * is laid out, and STOP with a checksum after the accesses. `scan` reads every word in order, so a page is worth
+ * is laid out, and STOP with nanoseconds and a checksum after the accesses. `scan` reads every word in order, so a page is worth
  * hundreds of accesses; `stride` reads one word of each 64 bytes in order; `chase` follows a chain that visits them in
  * a random order, so nearly each access is in another page.
  */
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NOINLINE __attribute__((noinline, noclone, noipa))
@@ -20,10 +21,10 @@ struct line {
   char rest[64 - 2 * sizeof(void *)];
 };
 
-static void say(const char *what, uintptr_t sum) {
-  printf("%s %lx\n", what, (unsigned long)sum);
-  fflush(stdout);
-  tcdrain(1);
+static long long now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
 static NOINLINE uintptr_t scan(const uintptr_t *words, size_t count) {
@@ -55,14 +56,18 @@ int main(int argc, char **argv) {
     lines[i].next = &lines[(i * 1664525 + 1013904223) & (count - 1)];
     lines[i].value = i;
   }
-  say("START", 0);
+  puts("START");
+  fflush(stdout);
+  tcdrain(1); // a serial line has sent it before the accesses start
   uintptr_t sum = 0;
+  long long start = now();
   if (!strcmp(argv[1], "chase")) sum = chase(lines, accesses);
   else if (!strcmp(argv[1], "stride"))
     for (size_t done = 0; done < accesses; done += count) sum += stride(lines, count);
   else
     for (size_t words = bytes / sizeof(uintptr_t), done = 0; done < accesses; done += words)
       sum += scan((const uintptr_t *)lines, words);
-  say("STOP", sum);
+  long long end = now();
+  printf("STOP %lld %lx\n", end - start, (unsigned long)sum);
   return 0;
 }
