@@ -54,8 +54,9 @@ export class CodeCache implements CodePages {
   readonly #pages: (CodePage | undefined)[];
   /** How often the code of a page was dropped, up to {@link RESTLESS}. */
   readonly #drops: Uint8Array;
-  /** By bits 23:12 of linear addresses: the jump cache may know code there. */
-  readonly #jumpPages = new Uint8Array(4096);
+  /** By bits 23:12 of linear addresses: the jump cache may know code there, if it says {@link #jumpStamp}. */
+  readonly #jumpPages = new Uint32Array(4096);
+  #jumpStamp = 1;
   #next: number = FIRST;
   /** Blocks since {@link clear}, dropped ones included. */
   #made = 0;
@@ -149,12 +150,15 @@ export class CodeCache implements CodePages {
 
   /** Whether the jump cache may know code in the page of a linear address. */
   knowsJumpsTo(low: number): boolean {
-    return this.#jumpPages[(low >>> 12) & 0xfff] !== 0;
+    return this.#jumpPages[(low >>> 12) & 0xfff] === this.#jumpStamp;
   }
 
   /** The jump cache's entries have become void. */
   jumpsForgotten(): void {
+    this.#jumpStamp = (this.#jumpStamp + 1) >>> 0;
+    if (this.#jumpStamp !== 0) return;
     this.#jumpPages.fill(0);
+    this.#jumpStamp = 1;
   }
 
   // ---------------------------------------------------------------- looking up
@@ -169,11 +173,19 @@ export class CodeCache implements CodePages {
     if (!cpu.bits64) r.i32[STATE.rip / 4 + 1] = 0; // records do not wrap what they do not branch to
     const ripLow = r.i32[STATE.rip / 4]!;
     const ripHigh = r.i32[STATE.rip / 4 + 1]!;
+    const entry =
+      (JUMP_CACHE.base + ((ripLow ^ (ripLow >>> 12)) & (JUMP_CACHE.entries - 1)) * JUMP_CACHE.entrySize) >> 2;
+    if (
+      r.i32[entry + JUMP_CACHE.rip / 4] === ripLow &&
+      r.i32[entry + JUMP_CACHE.rip / 4 + 1] === ripHigh &&
+      r.i32[entry + JUMP_CACHE.key / 4] === r.i32[STATE.codeKey / 4]
+    ) {
+      const known = r.u32[entry + JUMP_CACHE.block / 4]!;
+      if (r.u32[(known + RECORD.handler) >> 2] !== SPECIAL.stale) return known;
+    }
     const records = this.#find(ripLow, ripHigh, false);
     if (records >= FIRST) {
-      this.#jumpPages[((cpu.bits64 ? ripLow : ripLow + r.i32[CS_BASE / 4]!) >>> 12) & 0xfff] = 1;
-      const entry =
-        (JUMP_CACHE.base + ((ripLow ^ (ripLow >>> 12)) & (JUMP_CACHE.entries - 1)) * JUMP_CACHE.entrySize) >> 2;
+      this.#jumpPages[((cpu.bits64 ? ripLow : ripLow + r.i32[CS_BASE / 4]!) >>> 12) & 0xfff] = this.#jumpStamp;
       r.i32[entry + JUMP_CACHE.rip / 4] = ripLow;
       r.i32[entry + JUMP_CACHE.rip / 4 + 1] = ripHigh;
       r.i32[entry + JUMP_CACHE.key / 4] = r.i32[STATE.codeKey / 4]!;

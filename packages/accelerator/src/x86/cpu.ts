@@ -42,15 +42,18 @@ export class Cpu {
   cpl = 0;
   /** Waiting in HLT. */
   halted = false;
-  /** After STI or a load of SS: interrupts wait for one instruction more (SDM vol. 3 §6.8.3). */
+  /** After STI or a load of SS: interrupts wait for one instruction more (SDM vol. 3 §6.8.3); see {@link holdInterrupts}. */
   shadow = false;
+  /** Address of the one instruction more, in halves. */
+  #shadowLow = 0;
+  #shadowHigh = 0;
+  /** An NMI or interrupt is announced, whether or not it may come now. */
+  announced = false;
   /** From delivery of an NMI to the next IRET. */
   nmiMasked = false;
   /** Bits of {@link MODE}. */
   mode = 0;
   #generation = KEY_GENERATION;
-  /** Address of the instruction after the one that an escape carries out. */
-  nextRip = 0n;
 
   constructor(bus: CpuBus, model: CpuModel = cpuModel(DEFAULT_CPU)) {
     this.bus = bus;
@@ -101,9 +104,7 @@ export class Cpu {
     const { r } = this;
     const csRights = r.rights(SEGREG.cs);
     const code = this.longMode && csRights & RIGHTS.l ? 2 : csRights & RIGHTS.db ? 1 : 0;
-    const flatSegment = (n: number): boolean =>
-      r.base(n) === 0n && r.limit(n) === 0xffff_ffff && (r.rights(n) & (RIGHTS.unusable | 0x9e)) === 0x92;
-    const flat = code === 2 || (flatSegment(SEGREG.ds) && flatSegment(SEGREG.es) && flatSegment(SEGREG.ss));
+    const flat = code === 2 || (isFlatData(r, SEGREG.ds) && isFlatData(r, SEGREG.es) && isFlatData(r, SEGREG.ss));
     const stack32 = code !== 2 && (r.rights(SEGREG.ss) & RIGHTS.db) !== 0;
     const whole = code === 2 || r.limit(SEGREG.cs) === 0xffff_ffff;
     this.mode = code | (stack32 ? MODE.stack32 : 0) | (flat ? MODE.flat : 0) | (whole ? MODE.wholeCode : 0);
@@ -179,15 +180,44 @@ export class Cpu {
     if (this.cpl !== 0) this.gp();
   }
 
+  /** Address of the instruction after the one that an escape carries out. */
+  get nextRip(): bigint {
+    return this.r.u64[STATE.nextRip / 8]!;
+  }
+  set nextRip(value: bigint) {
+    this.r.u64[STATE.nextRip / 8] = value;
+  }
+
   /** The instruction is done, and something changed that the run loop must look at. */
   leave(): number {
-    this.r.rip = this.nextRip;
+    const { i32 } = this.r;
+    i32[STATE.rip / 4] = i32[STATE.nextRip / 4]!;
+    i32[STATE.rip / 4 + 1] = i32[STATE.nextRip / 4 + 1]!;
     return STOP.escaped;
+  }
+
+  /** Interrupts wait until after the next instruction. A run that goes on to it may leave {@link shadow} behind. */
+  holdInterrupts(): void {
+    const { i32 } = this.r;
+    this.shadow = true;
+    this.#shadowLow = i32[STATE.nextRip / 4]!;
+    this.#shadowHigh = i32[STATE.nextRip / 4 + 1]!;
+  }
+
+  /** Ends the {@link shadow} that a run left behind, once the instruction that it was for is done. */
+  settleShadow(): void {
+    const { i32 } = this.r;
+    if (i32[STATE.rip / 4] !== this.#shadowLow || i32[STATE.rip / 4 + 1] !== this.#shadowHigh) this.shadow = false;
   }
 
   /** The instruction is done, and went elsewhere. */
   jump(rip: bigint): number {
     this.r.rip = rip;
+    return STOP.escaped;
+  }
+
+  /** The same, and RIP is set already. */
+  jumped(): number {
     return STOP.escaped;
   }
 
@@ -367,6 +397,16 @@ export class Cpu {
     else if (size === 8) this.r.setGpr8(operand.reg, Number(value & 0xffn), operand.high);
     else this.r.setGpr(operand.reg, size, value);
   }
+}
+
+/** A usable, writable data segment of all 4 GiB. */
+function isFlatData({ u32 }: Registers, n: number): boolean {
+  const at = (STATE.segments + n * SEGMENT.size) >> 2;
+  return (
+    (u32[at + SEGMENT.base / 4]! | u32[at + SEGMENT.base / 4 + 1]!) === 0 &&
+    u32[at + SEGMENT.limit / 4] === 0xffff_ffff &&
+    (u32[at + SEGMENT.rights / 4]! & (RIGHTS.unusable | 0x9e)) === 0x92
+  );
 }
 
 /** Bits 63:47 of an address are all alike (SDM vol. 1 §3.3.7.1). */

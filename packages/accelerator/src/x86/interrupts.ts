@@ -1,4 +1,5 @@
 import { type Cpu, isCanonical } from './cpu.ts';
+import { enterLongFast, enterProtectedFast } from './fast-delivery.ts';
 import { pushesErrorCode, VECTOR } from './fault.ts';
 import { SEGREG } from './registers.ts';
 import {
@@ -97,8 +98,17 @@ export function deliver(
  */
 export function enterHandler(cpu: Cpu, vector: number, event: Event, error: number): void {
   if (!cpu.protectedMode) enterReal(cpu, vector, event);
-  else if (cpu.longMode) enterLong(cpu, vector, event, error);
-  else enterProtected(cpu, vector, event, error);
+  else {
+    const after = event === EVENT.software || event === EVENT.int1;
+    const code = event === EVENT.exception && pushesErrorCode(vector) ? error : -1;
+    const flags = pushedFlags(cpu, vector, event);
+    const long = cpu.longMode;
+    const enterFast = long ? enterLongFast : enterProtectedFast;
+    if (!enterFast(cpu, vector, flags, after, event === EVENT.software, code)) {
+      if (long) enterLong(cpu, vector, event, error);
+      else enterProtected(cpu, vector, event, error);
+    }
+  }
   cpu.shadow = false;
   cpu.halted = false;
   // A debug exception ends the guard of the debug registers (SDM vol. 3 §17.2.4, GD).
@@ -110,9 +120,9 @@ const returnAddress = (cpu: Cpu, event: Event): bigint =>
   event === EVENT.software || event === EVENT.int1 ? cpu.nextRip : cpu.r.rip;
 
 /** RFLAGS as they are pushed. */
-function pushedFlags(cpu: Cpu, vector: number, event: Event): bigint {
+function pushedFlags(cpu: Cpu, vector: number, event: Event): number {
   const { flags } = cpu.r;
-  return BigInt(event === EVENT.exception && vector < 32 && (FAULTS >>> vector) & 1 ? flags | FLAG.rf : flags);
+  return event === EVENT.exception && vector < 32 && (FAULTS >>> vector) & 1 ? flags | FLAG.rf : flags;
 }
 
 const clearFlags = (cpu: Cpu, mask: number): void => {
@@ -183,7 +193,7 @@ function enterProtected(cpu: Cpu, vector: number, event: Event, error: number): 
   const { v86 } = cpu;
   const inner = !code.isConforming && code.dpl < cpu.cpl;
   if (v86 && (!inner || code.dpl !== 0)) cpu.gp((selector & 0xfffc) | ext);
-  const flags = pushedFlags(cpu, vector, event);
+  const flags = BigInt(pushedFlags(cpu, vector, event));
   const back = returnAddress(cpu, event);
 
   if (!inner) {
@@ -240,7 +250,7 @@ function enterLong(cpu: Cpu, vector: number, event: Event, error: number): void 
   const stack = Stack.long(cpu, top & ~15n, cpl, ext);
   stack.push(64, BigInt(r.selector(SEGREG.ss)));
   stack.push(64, cpu.bits64 ? r.rsp : r.gpr(GPR.rsp, 32));
-  stack.push(64, pushedFlags(cpu, vector, event));
+  stack.push(64, BigInt(pushedFlags(cpu, vector, event)));
   stack.push(64, BigInt(r.selector(SEGREG.cs)));
   stack.push(64, returnAddress(cpu, event));
   if (event === EVENT.exception && pushesErrorCode(vector)) stack.push(64, BigInt(error));

@@ -21,8 +21,12 @@ export class Mmu {
   readonly physical: PhysicalMemory;
   readonly #pages: PageWalk;
 
-  /** By bits 31:21 of linear addresses: a part of a large page may be in the TLB, which knows small pages only. */
-  readonly #large = new Uint8Array(2048);
+  /**
+   * By bits 31:21 of linear addresses: a part of a large page may be in the TLB, which knows small pages only, if it
+   * says {@link #largeStamp}.
+   */
+  readonly #large = new Uint32Array(2048);
+  #largeStamp = 1;
   /** The whole TLB, eight bytes at a time: a shared memory is not filled any faster. */
   readonly #tlb: BigInt64Array;
 
@@ -67,7 +71,10 @@ export class Mmu {
     if (filled > this.#filled.length) this.#tlb.fill(-1n);
     else for (let i = 0; i < filled; i++) this.#clear(this.#filled[i]!);
     this.#filledCount = 0;
+    this.#largeStamp = (this.#largeStamp + 1) >>> 0;
+    if (this.#largeStamp !== 0) return;
     this.#large.fill(0);
+    this.#largeStamp = 1;
   }
 
   /**
@@ -75,7 +82,7 @@ export class Mmu {
    * @returns whether more than a page was forgotten
    */
   flushPage(low: number): boolean {
-    if (this.#large[low >>> 21]) {
+    if (this.#large[low >>> 21] === this.#largeStamp) {
       this.flush();
       return true;
     }
@@ -142,8 +149,8 @@ export class Mmu {
     if (high === 0x7fff && (low >>> 0) + size > 0x1_0000_0000) return pages.notCanonical();
     const page = pages.walk(low, this.#longMode ? high : 0, access, user);
     if (pages.large) {
-      this.#large[low >>> 21] = 1;
-      this.#large[(low >>> 21) ^ 1] = 1; // it may have 4 MiB
+      this.#large[low >>> 21] = this.#largeStamp;
+      this.#large[(low >>> 21) ^ 1] = this.#largeStamp; // it may have 4 MiB
     }
     return page;
   }

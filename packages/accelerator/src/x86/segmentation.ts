@@ -1,5 +1,6 @@
 import type { Cpu } from './cpu.ts';
 import { VECTOR } from './fault.ts';
+import { baseOf, dplOf, fillSegment, isWritable, knownDescriptor } from './flat-segments.ts';
 import { EFER, RIGHTS, SEGREG } from './registers.ts';
 import { STATE } from './state.ts';
 
@@ -209,7 +210,7 @@ export function loadSegment(cpu: Cpu, n: number, selector: number, vector: numbe
     markAccessed(cpu, d);
     setFromDescriptor(cpu, n, selector, d);
   } else if (isNull(selector)) setNull(cpu, n, selector);
-  else {
+  else if (!loadDataFast(cpu, n, selector)) {
     const d = readDescriptor(cpu, selector, vector);
     const error = selector & 0xfffc;
     if (!d.isReadable) cpu.raise(vector, error);
@@ -218,6 +219,18 @@ export function loadSegment(cpu: Cpu, n: number, selector: number, vector: numbe
     markAccessed(cpu, d);
     setFromDescriptor(cpu, n, selector, d);
   }
+}
+
+/** {@link loadSegment} of a data segment of the GDT that was used before, if the TLB knows its descriptor. */
+function loadDataFast(cpu: Cpu, n: number, selector: number): boolean {
+  const at = knownDescriptor(cpu, selector) >>> 2;
+  if (at === 0) return false;
+  const low = cpu.r.i32[at]!;
+  const high = cpu.r.i32[at + 1]!;
+  const dpl = dplOf(high);
+  if (!isWritable(high) || dpl < (selector & 3) || dpl < cpu.cpl) return false;
+  fillSegment(cpu, n, selector, low, high, baseOf(low, high));
+  return true;
 }
 
 /** On a return to an outer level: takes away the data segments that this level may not use (SDM vol. 3 §5.8.6). */

@@ -42,6 +42,8 @@ export const STATE = {
   mayChangeIf: 0x0e4,
   /** Record at which a run ended with `fault`, `restart` or `escaped` (i32). */
   record: 0x0e8,
+  /** Address of the instruction after the one that an escape carries out (i64). */
+  nextRip: 0x0f0,
   /** Eight segment registers of {@link SEGMENT} bytes: es cs ss ds fs gs ldtr tr. */
   segments: 0x100,
   /** Sixteen XMM registers of 16 bytes. */

@@ -18,8 +18,6 @@ export function saveState(cpu: Cpu, nmiPending: boolean): CpuState {
   image.setUint32(FXSAVE_LAYOUT.mxcsr, r.u32[STATE.mxcsr / 4]!, true);
   image.setUint32(FXSAVE_LAYOUT.mxcsrMask, 0xffff, true);
   fxsave.set(r.u8.slice(STATE.xmm, STATE.xmm + 256), FXSAVE_LAYOUT.xmm);
-  const msrs = new Map(cpu.msrs.values);
-  msrs.set(MSR.tsc, cpu.msrs.tsc);
   const table = (at: number): { base: bigint; limit: number } => ({
     base: r.u64[at / 8]!,
     limit: r.u32[at / 4 + 2]!,
@@ -40,7 +38,7 @@ export function saveState(cpu: Cpu, nmiPending: boolean): CpuState {
     efer: BigInt(r.efer),
     xcr0: r.u64[STATE.xcr0 / 8]!,
     dr: { 0: dr(0), 1: dr(1), 2: dr(2), 3: dr(3), 6: dr(6), 7: dr(7) },
-    msrs,
+    msrs: cpu.msrs.all(),
     fxsave,
     halted: cpu.halted,
     interruptShadow: cpu.shadow,

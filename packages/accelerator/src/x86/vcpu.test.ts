@@ -53,6 +53,36 @@ describe('interrupts (SDM vol. 3 §6.8)', () => {
     expect([bench.exception, returnAddress(), bench.gpr(0)]).toEqual([0x20, AT.code + 2, 0]);
   });
 
+  test('STI with nothing waiting: an interrupt that the next instruction raises is taken right after that', () => {
+    bench.long();
+    bench.onOut = () => bench.vcpu.setIntr(true);
+    bench.run('fb e680 ffc0 f4');
+    expect([bench.exception, returnAddress(), bench.gpr(0)]).toEqual([0x20, AT.code + 3, 0]);
+  });
+
+  test('a run that ends right after STI: one more instruction comes before an interrupt of the time between', () => {
+    bench.long();
+    const start = AT.code + 0x1000 - 8; // STI is the last byte of its page and so of its block
+    bench.set({ rip: BigInt(start) });
+    bench.onRead = () => bench.vcpu.kick();
+    bench.put(start, '8b042500001000 fb 90 f4'); // MOV EAX, [window]; STI; NOP; HLT
+    expect(bench.vcpu.run(1e9)).toEqual({ kind: 'slice' });
+    expect([bench.rip, bench.vcpu.save().interruptShadow]).toEqual([start + 8, true]);
+    bench.vcpu.setIntr(true);
+    bench.run();
+    expect([bench.exception, returnAddress()]).toEqual([0x20, start + 9]);
+    expect(bench.vcpu.save().interruptShadow).toBe(false);
+  });
+
+  test('STI; HLT in one run: an interrupt of the time after wakes up', () => {
+    bench.long();
+    bench.run('fb f4');
+    expect([bench.rip, bench.vcpu.save().interruptShadow]).toEqual([AT.code + 2, false]);
+    bench.vcpu.setIntr(true);
+    bench.run();
+    expect([bench.exception, returnAddress()]).toEqual([0x20, AT.code + 2]);
+  });
+
   test('§6.8.3 MOV SS: one more instruction; nothing is lost if that one faults', () => {
     bench.protected().set({ rflags: IF });
     bench.vcpu.setIntr(false);

@@ -110,15 +110,21 @@ export class SoftVcpu implements Vcpu {
 
   setIntr(level: boolean): void {
     this.#intr = level;
+    this.#announce();
     if (level) this.#interrupt();
   }
 
   setNmi(level: boolean): void {
     if (level && !this.#nmiLevel) {
       this.#nmi = true;
+      this.#announce();
       this.#interrupt();
     }
     this.#nmiLevel = level;
+  }
+
+  #announce(): void {
+    this.cpu.announced = this.#intr || this.#nmi;
   }
 
   setA20(level: boolean): void {
@@ -181,6 +187,7 @@ export class SoftVcpu implements Vcpu {
     const { cpu } = this;
     if (this.#nmi && !cpu.nmiMasked) {
       this.#nmi = false;
+      this.#announce();
       cpu.nmiMasked = true;
       cpu.halted = false;
       return deliver(cpu, VECTOR.nmi, { external: true });
@@ -269,6 +276,7 @@ export class SoftVcpu implements Vcpu {
     if (!fetchFault && (stop === STOP.fault || stop === STOP.restart)) this.#settle(0);
     else if (stop === STOP.escaped) this.#settle(1);
     if (!cpu.bits64) i32[STATE.rip / 4 + 1] = 0; // records do not wrap what they do not branch to
+    if (cpu.shadow) cpu.settleShadow();
     this.#spent = budget - i32[STATE.budget / 4]! - this.#withheld;
     this.#instructions += this.#spent - this.#charged;
     if (stop !== STOP.fault && !fetchFault) return true;
@@ -285,9 +293,14 @@ export class SoftVcpu implements Vcpu {
     this.#charge(COST.escape);
     const handler = r.u32[(record + RECORD.handler) >> 2]!;
     if (handler === SPECIAL.straddle) return cpu.code.straddles(record);
-    const wrap = cpu.bits64 ? 64 : 32;
-    r.rip = BigInt.asUintN(wrap, r.u64[STATE.blockRip / 8]! + BigInt(r.u16[(record + RECORD.start) >> 1]!));
-    cpu.nextRip = BigInt.asUintN(wrap, r.rip + BigInt(r.u8[record + RECORD.length]!));
+    const low = r.u32[STATE.blockRip / 4]! + r.u16[(record + RECORD.start) >> 1]!;
+    const nextLow = low + r.u8[record + RECORD.length]!;
+    const high = cpu.bits64 ? r.u32[STATE.blockRip / 4 + 1]! : 0;
+    const carry = cpu.bits64 ? 1 : 0;
+    r.u32[STATE.rip / 4] = low;
+    r.u32[STATE.rip / 4 + 1] = low > 0xffff_ffff ? high + carry : high;
+    r.u32[STATE.nextRip / 4] = nextLow;
+    r.u32[STATE.nextRip / 4 + 1] = nextLow > 0xffff_ffff ? high + carry : high;
     const escaping =
       handler === SPECIAL.escape ? predecoder.escape(r.u32[(record + RECORD.imm) >> 2]!) : predecoder.again(record);
     if (!escaping) return STOP.restart;
@@ -327,6 +340,7 @@ export class SoftVcpu implements Vcpu {
     cpu.shadow = false;
     cpu.nmiMasked = false;
     this.#nmi = false;
+    this.#announce();
     this.#instructions = 0;
     cpu.updateMode();
     cpu.flushTlb();
@@ -340,6 +354,7 @@ export class SoftVcpu implements Vcpu {
 
   restore(state: CpuState): void {
     this.#nmi = state.nmiPending ?? false;
+    this.#announce();
     restoreState(this.cpu, state);
   }
 }

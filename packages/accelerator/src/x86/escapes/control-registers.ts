@@ -24,10 +24,9 @@ const DR7 = { fixed: 0x400, gd: 0x2000 } as const;
 const DR6 = { fixed: 0xffff_0ff0, zero: 0x1000, bd: 0x2000 } as const;
 
 /** Loads CR0, with the switches between modes that hang on it (SDM vol. 2 MOV CR; vol. 3 §9.8.5). */
-export function writeCr0(cpu: Cpu, value: bigint): number {
+export function writeCr0(cpu: Cpu, value: number): number {
   const { r } = cpu;
-  if (value > 0xffff_ffffn) cpu.gp();
-  const next = ((Number(value) & CR0_BITS) | CR0.et) >>> 0;
+  const next = ((value & CR0_BITS) | CR0.et) >>> 0;
   const old = r.cr0;
   const paging = (next & CR0.pg) !== 0;
   if (paging && !(next & CR0.pe)) cpu.gp();
@@ -48,17 +47,9 @@ export function writeCr0(cpu: Cpu, value: bigint): number {
   return cpu.leave();
 }
 
-function writeCr3(cpu: Cpu, value: bigint): number {
-  if (value >> BigInt(cpu.model.physicalBits)) cpu.gp();
-  cpu.r.cr3 = value;
-  cpu.flushTlb();
-  return cpu.leave();
-}
-
-function writeCr4(cpu: Cpu, value: bigint): number {
+function writeCr4(cpu: Cpu, next: number): number {
   const { r } = cpu;
-  if (value & ~BigInt(cr4Bits(cpu))) cpu.gp();
-  const next = Number(value);
+  if (next & ~cr4Bits(cpu)) cpu.gp();
   if (cpu.longMode && !(next & CR4.pae)) cpu.gp();
   const changed = next ^ r.cr4;
   r.cr4 = next;
@@ -67,35 +58,46 @@ function writeCr4(cpu: Cpu, value: bigint): number {
   return cpu.leave();
 }
 
-/** CR8 is the task-priority register of a local APIC; without one it only keeps its value. */
-function writeCr8(cpu: Cpu, value: bigint): void {
-  if (value > 15n) cpu.gp();
-  cpu.r.u64[STATE.cr / 8 + 8] = value;
-}
+const CR = STATE.cr / 4;
+const CR2 = STATE.cr2 / 4;
 
-/** MOV from and to control registers (SDM vol. 2). */
+/** MOV from and to control registers (SDM vol. 2). Their other operand is a general register of the mode's size. */
 export function movFromCr(cpu: Cpu, i: Decoded): void {
   cpu.requireCpl0();
-  const { reg } = i.operands[1];
-  cpu.write(i, 0, reg === 2 ? cpu.r.cr2 : cpu.r.u64[STATE.cr / 8 + reg]!);
+  const { u32 } = cpu.r;
+  const n = i.operands[1].reg;
+  const to = 2 * i.operands[0].reg;
+  const from = n === 2 ? CR2 : CR + 2 * n;
+  u32[to] = u32[from]!;
+  u32[to + 1] = cpu.bits64 ? u32[from + 1]! : 0;
 }
 export function movToCr(cpu: Cpu, i: Decoded): number | undefined {
   cpu.requireCpl0();
-  const value = cpu.read(i, 1);
-  switch (i.operands[0].reg) {
-    case 0:
-      return writeCr0(cpu, value);
-    case 2:
-      cpu.r.cr2 = value;
-      return undefined;
-    case 3:
-      return writeCr3(cpu, value);
-    case 4:
-      return writeCr4(cpu, value);
-    default:
-      writeCr8(cpu, value);
-      return undefined;
+  const { u32 } = cpu.r;
+  const from = 2 * i.operands[1].reg;
+  const low = u32[from]!;
+  const high = cpu.bits64 ? u32[from + 1]! : 0;
+  const n = i.operands[0].reg;
+  if (n === 2) {
+    u32[CR2] = low;
+    u32[CR2 + 1] = high;
+    return undefined;
   }
+  if (n === 3) {
+    if (high >>> (cpu.model.physicalBits - 32)) cpu.gp();
+    u32[CR + 6] = low;
+    u32[CR + 7] = high;
+    cpu.flushTlb();
+    return cpu.leave();
+  }
+  if (high !== 0) cpu.gp();
+  if (n === 0) return writeCr0(cpu, low);
+  if (n === 4) return writeCr4(cpu, low);
+  // CR8 is the task-priority register of a local APIC; without one it only keeps its value.
+  if (low > 15) cpu.gp();
+  u32[CR + 16] = low;
+  u32[CR + 17] = 0;
+  return undefined;
 }
 
 /**
@@ -133,7 +135,7 @@ export const controlRegisters = {
     cpu.requireCpl0();
     const value = Number(cpu.read(i, 0)) & 0xf;
     const old = cpu.r.cr0;
-    return writeCr0(cpu, BigInt(((old & ~0xe) | value) >>> 0));
+    return writeCr0(cpu, (old & ~0xe) | value);
   },
   smsw: (cpu, i) => {
     const value = BigInt(cpu.r.cr0);

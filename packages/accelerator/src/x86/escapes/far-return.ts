@@ -1,5 +1,6 @@
 import { type Cpu, isCanonical } from '../cpu.ts';
 import type { Decoded } from '../decode/decoded.ts';
+import { returnLongFast, returnProtectedFast } from '../fast-return.ts';
 import { VECTOR } from '../fault.ts';
 import { SEGREG } from '../registers.ts';
 import {
@@ -122,9 +123,9 @@ const iret: Escape = (cpu, i) => {
     if (cpu.longMode) cpu.gp();
     const link = cpu.load16(cpu.r.base(SEGREG.tr), false);
     switchTask(cpu, link, TASK_SWITCH.return, cpu.nextRip, 0, VECTOR.ts);
-  } else protectedReturn(cpu, i);
+  } else if (!returnFast(cpu, i)) protectedReturn(cpu, i);
   cpu.nmiMasked = false;
-  return cpu.jump(cpu.r.rip);
+  return cpu.jumped();
 };
 
 function realReturn(cpu: Cpu, i: Decoded): void {
@@ -143,6 +144,15 @@ function realReturn(cpu: Cpu, i: Decoded): void {
   else setReal(cpu, SEGREG.cs, selector);
   r.rip = rip;
   cpu.updateMode();
+}
+
+const EXTRA = FLAG.vif | FLAG.vip;
+const loadFlags64 = (cpu: Cpu, flags: number): void => loadFlags(cpu, 64, flags, EXTRA);
+const loadFlags32 = (cpu: Cpu, flags: number): void => loadFlags(cpu, 32, flags, EXTRA);
+
+function returnFast(cpu: Cpu, { opsize }: Decoded): boolean {
+  if (cpu.bits64) return opsize === 64 && returnLongFast(cpu, loadFlags64);
+  return opsize === 32 && !cpu.longMode && returnProtectedFast(cpu, loadFlags32);
 }
 
 function protectedReturn(cpu: Cpu, i: Decoded): void {

@@ -23,8 +23,9 @@ export const flags = {
     requireIopl(cpu);
     if (cpu.r.systemFlag(FLAG.if)) return undefined;
     cpu.r.setSystemFlag(FLAG.if, true);
-    cpu.shadow = true;
-    return cpu.leave();
+    cpu.holdInterrupts();
+    // What is announced only now comes after the next instruction at the earliest anyway.
+    return cpu.announced ? cpu.leave() : undefined;
   },
   pushf: (cpu, i) => {
     requireIopl3InV86(cpu);
@@ -41,6 +42,6 @@ export const flags = {
     const changed = r.flags ^ before;
     if (changed & FLAG.iopl) cpu.updateMode();
     // The run loop must see an interrupt that may come now, and a trap to take after the next instruction.
-    return changed & (FLAG.iopl | FLAG.if | FLAG.tf) ? cpu.leave() : undefined;
+    return changed & (FLAG.iopl | FLAG.tf) || (changed & FLAG.if && cpu.announced) ? cpu.leave() : undefined;
   },
 } satisfies Record<string, Escape>;

@@ -49,7 +49,10 @@ export const io = {
     const port = portOf(cpu, i, 1);
     const size = i.operands[0].size >> 3;
     checkPort(cpu, port, size);
-    cpu.write(i, 0, BigInt(cpu.bus.portRead(port, size)));
+    const value = cpu.bus.portRead(port, size);
+    if (size === 1) cpu.r.setGpr8(GPR.rax, value);
+    else if (size === 2) cpu.r.setGpr16(GPR.rax, value);
+    else cpu.r.setGpr32(GPR.rax, value);
     return cpu.leave();
   },
   out: (cpu, i) => {

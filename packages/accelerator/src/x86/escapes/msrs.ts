@@ -1,10 +1,12 @@
 import { type Cpu, isCanonical } from '../cpu.ts';
 import type { CpuFeature } from '../cpuid-bits.ts';
-import { MSR } from '../msr.ts';
+import { MSR, MSR_WORD } from '../msr.ts';
 import { CR0, CR4, EFER, SEGREG } from '../registers.ts';
-import { GPR } from '../state.ts';
+import { GPR, SEGMENT, STATE } from '../state.ts';
 import type { Escape } from './escape.ts';
 
+/** Base of GS, in halves. */
+const GS_BASE = (STATE.segments + SEGREG.gs * SEGMENT.size + SEGMENT.base) / 4;
 /** Bits of EFER that come with a feature; on a processor with none of them there is no EFER. */
 const eferBits = (cpu: Cpu): number =>
   (cpu.has('syscall') ? EFER.sce : 0) | (cpu.has('lm') ? EFER.lme | EFER.lma : 0) | (cpu.has('nx') ? EFER.nxe : 0);
@@ -120,23 +122,26 @@ export const msrs = {
   rdtsc: cpu => readTsc(cpu),
   rdtscp: cpu => {
     readTsc(cpu);
-    cpu.r.setGpr32(GPR.rcx, Number(cpu.msrs.get(MSR.tscAux) & 0xffff_ffffn));
+    cpu.r.setGpr32(GPR.rcx, cpu.msrs.words[MSR_WORD.tscAux]!);
   },
   /** There are no performance counters. */
   rdpmc: cpu => cpu.gp(),
   swapgs: cpu => {
     cpu.requireCpl0();
     const { r } = cpu;
-    const base = r.base(SEGREG.gs);
-    r.setBase(SEGREG.gs, cpu.msrs.get(MSR.kernelGsBase));
-    cpu.msrs.set(MSR.kernelGsBase, base);
+    const { words } = cpu.msrs;
+    for (let half = 0; half < 2; half++) {
+      const base = r.u32[GS_BASE + half]!;
+      r.u32[GS_BASE + half] = words[MSR_WORD.kernelGsBase + half]!;
+      words[MSR_WORD.kernelGsBase + half] = base;
+    }
   },
 } satisfies Record<string, Escape>;
 
 function readTsc(cpu: Cpu): void {
   const { r } = cpu;
   if (r.cr4 & CR4.tsd && cpu.cpl !== 0) cpu.gp();
-  const { tsc } = cpu.msrs;
-  r.setGpr32(GPR.rax, Number(tsc & 0xffff_ffffn));
-  r.setGpr32(GPR.rdx, Number(tsc >> 32n));
+  cpu.msrs.loadTsc(r.u32, 2 * GPR.rax, 2 * GPR.rdx);
+  r.u32[2 * GPR.rax + 1] = 0;
+  r.u32[2 * GPR.rdx + 1] = 0;
 }

@@ -1,5 +1,7 @@
 import type { Cpu } from '../cpu.ts';
 import { type Decoded, OPERAND_KIND } from '../decode/decoded.ts';
+import { hasFlatStack } from '../flat-segments.ts';
+import { knownMemory } from '../known-memory.ts';
 import { SEGREG } from '../registers.ts';
 import { loadSegment } from '../segmentation.ts';
 import { GPR } from '../state.ts';
@@ -13,7 +15,7 @@ import type { Escape } from './escape.ts';
 function segmentLoaded(cpu: Cpu, n: number): number | undefined {
   const before = cpu.mode;
   cpu.updateMode();
-  if (n === SEGREG.ss) cpu.shadow = true;
+  if (n === SEGREG.ss) cpu.holdInterrupts();
   return n === SEGREG.ss || cpu.mode !== before ? cpu.leave() : undefined;
 }
 
@@ -21,19 +23,38 @@ function segmentLoaded(cpu: Cpu, n: number): number | undefined {
 const mov: Escape = (cpu, i) => {
   const [to, from] = i.operands;
   if (to.kind === OPERAND_KIND.seg) {
-    loadSegment(cpu, to.reg, Number(cpu.read(i, 1) & 0xffffn));
+    const selector = from.kind === OPERAND_KIND.gpr ? cpu.r.gpr16(from.reg) : Number(cpu.read(i, 1) & 0xffffn);
+    loadSegment(cpu, to.reg, selector);
     return segmentLoaded(cpu, to.reg);
   }
   if (to.kind === OPERAND_KIND.cr) return movToCr(cpu, i);
   if (to.kind === OPERAND_KIND.dr) return movToDr(cpu, i);
   if (from.kind === OPERAND_KIND.cr) return movFromCr(cpu, i);
   if (from.kind === OPERAND_KIND.dr) return movFromDr(cpu, i);
-  cpu.write(i, 0, BigInt(cpu.r.selector(from.reg))); // from a segment register
+  // From a segment register.
+  const selector = cpu.r.selector(from.reg);
+  if (to.kind !== OPERAND_KIND.gpr) cpu.write(i, 0, BigInt(selector));
+  else if (to.size === 16) cpu.r.setGpr16(to.reg, selector);
+  else cpu.r.setGpr32(to.reg, selector);
   return undefined;
 };
 
+/** Where a doubleword on a flat 32-bit stack lies that a segment register goes to or comes from; 0 for all else. */
+function flatSlot(cpu: Cpu, i: Decoded, pointer: number, write: boolean): number {
+  if (i.opsize !== 32 || i.operands[0].kind !== OPERAND_KIND.seg || !hasFlatStack(cpu)) return 0;
+  return knownMemory(cpu, pointer | 0, 0, 4, write, cpu.cpl === 3);
+}
+
 /** POP to memory or to a segment register. */
 const pop: Escape = (cpu, i) => {
+  const flat = flatSlot(cpu, i, cpu.r.gpr32(GPR.rsp), false);
+  if (flat !== 0) {
+    const past = cpu.r.gpr32(GPR.rsp) + 4;
+    const { reg } = i.operands[0];
+    loadSegment(cpu, reg, cpu.r.u32[flat >>> 2]! & 0xffff);
+    cpu.r.setGpr32(GPR.rsp, past);
+    return segmentLoaded(cpu, reg);
+  }
   const bytes = i.opsize / 8;
   const bits = cpu.stackBits;
   const value = cpu.peekStack(i.opsize);
@@ -53,7 +74,16 @@ const pop: Escape = (cpu, i) => {
 };
 
 /** PUSH of a segment register. */
-const push: Escape = (cpu, i: Decoded) => cpu.push(i.opsize, BigInt(cpu.r.selector(i.operands[0].reg)));
+const push: Escape = (cpu, i) => {
+  const selector = cpu.r.selector(i.operands[0].reg);
+  const pointer = (cpu.r.gpr32(GPR.rsp) - 4) >>> 0;
+  const flat = flatSlot(cpu, i, pointer, true);
+  if (flat === 0) cpu.push(i.opsize, BigInt(selector));
+  else {
+    cpu.r.u32[flat >>> 2] = selector;
+    cpu.r.setGpr32(GPR.rsp, pointer);
+  }
+};
 
 /** LDS and its kin: an offset, then a selector. */
 const loadFar =

@@ -7,7 +7,7 @@ import type { Escape } from './escape.ts';
 /** Enters the handler; faults on the way belong to the instruction. */
 function interrupt(cpu: Cpu, vector: number, event: Event): number {
   enterHandler(cpu, vector, event, 0);
-  return cpu.jump(cpu.r.rip);
+  return cpu.jumped();
 }
 
 export const softwareInterrupt = {

@@ -1,10 +1,21 @@
-import { GPR } from '../state.ts';
+import type { Cpu } from '../cpu.ts';
+import { BASE_RIP, type Decoded, SEG } from '../decode/decoded.ts';
+import { GPR, SEGMENT, STATE } from '../state.ts';
 import type { Escape } from './escape.ts';
 
 const nothing: Escape = () => {};
 const undefinedOpcode: Escape = cpu => cpu.ud();
 /** Caches do not show in our memory: only the privilege counts. */
 const cacheControl: Escape = cpu => cpu.requireCpl0();
+
+/** Low half of the linear address of a memory operand; nothing is checked. */
+function linearLow(cpu: Cpu, { disp, base, index, scale, asize, seg }: Decoded): number {
+  const { i32 } = cpu.r;
+  const from = base === BASE_RIP ? i32[STATE.nextRip / 4]! : base >= 0 ? i32[2 * base]! : 0;
+  const offset = (((disp | 0) + from) | 0) + (index >= 0 ? i32[2 * index]! << scale : 0);
+  const segment = cpu.bits64 && seg < SEG.fs ? 0 : i32[(STATE.segments + seg * SEGMENT.size + SEGMENT.base) / 4]!;
+  return ((asize === 16 ? offset & 0xffff : offset) + segment) | 0;
+}
 
 export const system = {
   hlt: cpu => {
@@ -22,9 +33,7 @@ export const system = {
   },
   invlpg: (cpu, i) => {
     cpu.requireCpl0();
-    const offset = cpu.offset(i);
-    const linear = cpu.bits64 && i.seg < 4 ? offset : offset + cpu.r.base(i.seg);
-    cpu.flushPage(Number(linear & 0xffff_ffffn) | 0);
+    cpu.flushPage(linearLow(cpu, i));
     return cpu.leave();
   },
   invd: cacheControl,
