@@ -42,6 +42,9 @@ function counts(guest: Guest, vector: number): void {
   };
 }
 
+/** Of loops that are long, but for the shortest. */
+const TURNS = 40_000;
+
 /** When an interrupt came is the tier's own business, and so is what that left on the stack. */
 function forgetTimes(guest: Guest): void {
   guest.vcpu.reset();
@@ -172,12 +175,12 @@ describe('interrupts in a loop (SDM vol. 3 §6.6)', () => {
     onAllTiers(`${name}: one in every slice, and nothing is lost`, {
       code,
       prepare,
-      heat: { rsi: HOT },
+      heat: { rsi: TURNS },
       run(guest) {
-        guest.call('start', { rsi: 5 * HOT });
+        guest.call('start', { rsi: 5 * TURNS });
         const undisturbed = guest.registers('rbx', 'rcx', 'rdx');
         const before = guest.view.getUint32(COUNTER, true);
-        guest.start('start', { rsi: 5 * HOT }, IF);
+        guest.start('start', { rsi: 5 * TURNS }, IF);
         let interrupts = 0;
         while (guest.vcpu.run(0).kind === 'slice') {
           guest.vcpu.setIntr(true);
@@ -193,9 +196,9 @@ describe('interrupts in a loop (SDM vol. 3 §6.6)', () => {
 
     onAllTiers(`${name}: a slice is bounded`, {
       code,
-      heat: { rsi: HOT },
+      heat: { rsi: TURNS },
       run(guest) {
-        guest.start('start', { rsi: 10 * HOT });
+        guest.start('start', { rsi: 10 * TURNS });
         for (let i = 0; i < 5; i++) {
           const before = guest.vcpu.instructions;
           expect(guest.vcpu.run(0)).toEqual({ kind: 'slice' });
@@ -210,10 +213,10 @@ describe('interrupts in a loop (SDM vol. 3 §6.6)', () => {
       prepare(guest) {
         guest.onRead = () => guest.vcpu.setIntr(true);
       },
-      heat: { rsi: HOT },
+      heat: { rsi: TURNS },
       run(guest) {
         const before = guest.vcpu.instructions;
-        guest.start('device', { rsi: HOT, rdi: AT.window }, IF);
+        guest.start('device', { rsi: TURNS, rdi: AT.window }, IF);
         expect(guest.run()).toEqual({ kind: 'halt' });
         expect(guest.exception).toBe(VECTOR);
         expect(guest.vcpu.instructions - before).toBeLessThan(300);
@@ -404,7 +407,7 @@ describe('the trap flag over compiled code (SDM vol. 3 §17.3.1.4)', () => {
           a.iretq();
         });
       },
-      heat: { rsi: HOT },
+      heat: { rsi: TURNS },
       run(guest) {
         const before = guest.vcpu.instructions;
         guest.call('start', { rsi: 20 });

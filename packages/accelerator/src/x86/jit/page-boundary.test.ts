@@ -94,7 +94,7 @@ describe('the second page (SDM vol. 3 §4.7)', () => {
       prepare,
       heat: { rcx: HOT },
       run(guest) {
-        guest.start('start', { rcx: 10 * HOT, r8: 1 });
+        guest.start('start', { rcx: 2 * HOT, r8: 1 });
         guest.vcpu.run(0);
         guest.hide(NEXT);
         guest.toHalt();
