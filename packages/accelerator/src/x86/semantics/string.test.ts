@@ -173,6 +173,19 @@ describe('REP MOVSB in pages', () => {
     expect(Buffer.compare(memory(b).subarray(0x4020, 0x5000), wanted)).toBe(0);
   });
 
+  test('a fault at the first element leaves the upper halves of the registers', () => {
+    const b = bench({ count: 2, to: 0 }, 'long');
+    b.map(TO, 0, 0n);
+    const gpr = b.vcpu
+      .save()
+      .gpr.with(RCX, 0xf_0000_0002n)
+      .with(RDI, 0xf_0000_0000n + BigInt(TO));
+    b.set({ gpr });
+    b.run(`f367ab${HLT}`); // rep stosd [edi]
+    expect(b.exception).toBe(14);
+    expect([b.gpr(RCX), b.gpr(RDI)]).toEqual([0xf_0000_0002, 0xf_0000_0000 + TO]);
+  });
+
   test('two linear pages on one physical page overlap', () => {
     const b = bench({ from: FROM, to: TO + 1, count: 0xf00 }, 'long');
     b.map(TO, FROM);

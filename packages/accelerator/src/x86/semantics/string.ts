@@ -51,10 +51,13 @@ function goAhead<V>(o: Ops<V>, f: Form, w: Width, { run, pointers, value }: Ahea
   o.if(limit, () => {
     const places = pointers.map(n => wide(o.gpr(a, n)));
     const done = o.iterations(name, w, limit, places[0]!, value ? value(o, w) : places[1]!);
-    const done_a = a === 64 ? o.zeroExtend(32, 64, done) : done;
-    const distance = o.binary('mul', a, done_a, o.constant(a, bytes(w)));
-    for (const n of pointers) o.setGpr(a, n, o.binary('add', a, o.gpr(a, n), distance));
-    o.setGpr(a, GPR.rcx, o.binary('sub', a, count, done_a));
+    // Without any, the registers stay as they are: a narrow write would clear their upper halves.
+    o.if(done, () => {
+      const steps = a === 64 ? o.zeroExtend(32, 64, done) : done;
+      const distance = o.binary('mul', a, steps, o.constant(a, bytes(w)));
+      for (const n of pointers) o.setGpr(a, n, o.binary('add', a, o.gpr(a, n), distance));
+      o.setGpr(a, GPR.rcx, o.binary('sub', a, count, steps));
+    });
   });
 }
 
