@@ -14,6 +14,7 @@ import { CR0, CR4, EFER, Registers, RIGHTS, SEGREG } from './registers.ts';
 import { FLAG, GPR, SEGMENT, STATE, TLB } from './state.ts';
 import { X87Bridge } from './x87/bridge.ts';
 import { X87 } from './x87/state.ts';
+import { EXCEPTIONS } from './x87/status.ts';
 
 /** Bits of the mode that code is decoded for: code size 0–2 (16, 32, 64), stack size, flat data segments, unlimited CS. */
 export const MODE = { code: 3, stack32: 4, flat: 8, wholeCode: 16, count: 32 } as const;
@@ -113,7 +114,7 @@ export class Cpu {
     const { cr0, cr4 } = r;
     const noSse = cr0 & CR0.em || !(cr4 & CR4.osfxsr);
     r.i32[STATE.sseFault / 4] = noSse ? VECTOR.ud : cr0 & CR0.ts ? VECTOR.nm : 0;
-    this.updateMmxFault();
+    this.updateX87();
     r.i32[STATE.mayChangeIf / 4] = !this.protectedMode || (!this.v86 && this.cpl <= r.iopl) ? 1 : 0;
     this.#updateKey();
   }
@@ -124,10 +125,12 @@ export class Cpu {
     this.r.i32[STATE.sseExact / 4] = (value & 0xffc0) === 0x1f80 ? 0 : (value & 0x7f80) === 0x1f80 ? 1 : 2;
   }
 
-  /** What MMX instructions fault with, if anything: by CR0, or for an x87 exception that waits. */
-  updateMmxFault(): void {
+  /** What MMX instructions fault with, if anything, by CR0 or for an x87 exception that waits; and what x87 ones need. */
+  updateX87(): void {
     const { cr0, i32 } = this.r;
     const waiting = cr0 & CR0.ne && this.x87.pending() ? VECTOR.mf : 0;
+    const usable = !(cr0 & (CR0.em | CR0.ts)) && (this.x87.control & EXCEPTIONS) === EXCEPTIONS;
+    i32[STATE.x87Unusual / 4] = usable ? 0 : 1;
     i32[STATE.mmxFault / 4] = cr0 & CR0.em ? VECTOR.ud : cr0 & CR0.ts ? VECTOR.nm : waiting;
   }
 

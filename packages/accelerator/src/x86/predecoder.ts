@@ -10,6 +10,7 @@ import { addressHandler, SPECIAL } from './interpreter/special.ts';
 import { ROWS } from './isa/rows.ts';
 import { SEGREG } from './registers.ts';
 import { RECORDS, SEGMENT, STATE } from './state.ts';
+import { x87Opcode } from './x87/opcode.ts';
 
 /** Instruction that the interpreter hands to TypeScript, by index in the record. */
 interface Escaping {
@@ -267,7 +268,9 @@ export class Predecoder {
             ? STATE.segments + SEGMENT.size * reg
             : kind === OPERAND_KIND.mm
               ? STATE.x87 + 16 * reg
-              : STATE.xmm + 16 * reg;
+              : kind === OPERAND_KIND.st
+                ? reg
+                : STATE.xmm + 16 * reg;
       field += 2;
     }
     i32[(at + RECORD.imm) >> 2] = insn.immLo;
@@ -278,6 +281,13 @@ export class Predecoder {
       this.#base(at, insn);
       i32[(at + RECORD.disp) >> 2] = displacement;
       if (handlers.ignoresMemory(insn.row)) this.#address(at, insn, start); // LEA
+    }
+    if (insn.row.unit === 'x87') {
+      u16[(at + RECORD.opcode) >> 1] = x87Opcode(insn);
+      if (addressing === ADDRESSING.slot) {
+        u16[(at + RECORD.segmentBase) >> 1] = flat ? STATE.zero : STATE.segments + SEGMENT.size * seg + SEGMENT.base;
+        u8[at + RECORD.narrower] = flat || long ? 0 : 32;
+      }
     }
     if (kindOf(0) === OPERAND_KIND.rel) {
       const target = start + insn.length + insn.immLo;

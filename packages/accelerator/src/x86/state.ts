@@ -42,6 +42,8 @@ export const STATE = {
   mayChangeIf: 0x0e4,
   /** Record at which a run ended with `fault`, `restart` or `escaped` (i32). */
   record: 0x0e8,
+  /** Not zero unless x87 instructions may be used and mask all exceptions (i32): then they go by escapes. */
+  x87Unusual: 0x0ec,
   /** Address of the instruction after the one that an escape carries out (i64). */
   nextRip: 0x0f0,
   /** Eight segment registers of {@link SEGMENT} bytes: es cs ss ds fs gs ldtr tr. */
@@ -50,6 +52,8 @@ export const STATE = {
   xmm: 0x200,
   /** x87 registers and control words; see `x87/state.ts`. */
   x87: 0x300,
+  /** A number of 16 bytes on its way between x87 instructions' steps; as a register it would have the number 10. */
+  x87Temporary: 0x3a0,
   /** CR0, CR3, CR4 and CR8, i64 each, at 8 times their number. */
   cr: 0x400,
   /** DR0–DR7, i64 each. */

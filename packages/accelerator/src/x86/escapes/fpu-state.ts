@@ -44,7 +44,7 @@ export const fpuState = {
     const end = xmmEnd(cpu);
     for (let byte = FXSAVE_LAYOUT.xmm; byte < end; byte += 8)
       cpu.r.u64[(STATE.xmm + byte - FXSAVE_LAYOUT.xmm) / 8] = operand.getBigUint64(byte, true);
-    cpu.updateMmxFault();
+    cpu.updateX87();
   },
   ldmxcsr: (cpu, i) => {
     requireSse(cpu);

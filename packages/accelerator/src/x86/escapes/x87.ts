@@ -4,6 +4,7 @@ import { ROWS } from '../isa/rows.ts';
 import { CR0, SEGREG } from '../registers.ts';
 import { STATE } from '../state.ts';
 import { x87Instruction } from '../x87/instructions.ts';
+import { x87Opcode } from '../x87/opcode.ts';
 import { X87_LAYOUT } from '../x87/state.ts';
 import type { Escape, Escapes } from './escape.ts';
 
@@ -22,7 +23,8 @@ export function requireFpu(cpu: Cpu): void {
 
 const run: Escape = (cpu, i) => {
   requireFpu(cpu);
-  const modrm = (i.mod << 6) | ((i.reg & 7) << 3) | (i.rm & 7);
+  const opcode = x87Opcode(i);
+  const modrm = opcode & 0xff;
   const instruction = x87Instruction(i.row.byte, modrm);
   if (!instruction) return cpu.ud();
   if (instruction.waits) reportPending(cpu);
@@ -31,7 +33,7 @@ const run: Escape = (cpu, i) => {
   instruction.execute(fpu, bridge, i.isMem ? 0 : i.rm & 7);
   if (instruction.pointers) {
     const { view, base } = fpu;
-    view.setUint16(base + X87_LAYOUT.opcode, ((i.row.byte & 7) << 8) | modrm, true);
+    view.setUint16(base + X87_LAYOUT.opcode, opcode, true);
     view.setUint16(base + X87_LAYOUT.instructionSelector, r.selector(SEGREG.cs), true);
     view.setBigUint64(base + X87_LAYOUT.instructionPointer, r.rip, true);
     if (i.isMem) {
@@ -39,7 +41,7 @@ const run: Escape = (cpu, i) => {
       view.setBigUint64(base + X87_LAYOUT.dataPointer, cpu.offset(i), true);
     }
   }
-  cpu.updateMmxFault();
+  cpu.updateX87();
 };
 
 export const x87: Escapes = {

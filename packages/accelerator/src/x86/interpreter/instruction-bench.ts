@@ -5,6 +5,7 @@ import { Decoder } from '../decode/decoder.ts';
 import { ESCAPES } from '../escapes/index.ts';
 import { ROWS } from '../isa/rows.ts';
 import { RECORDS, SEGMENT, STATE } from '../state.ts';
+import { x87Opcode } from '../x87/opcode.ts';
 import { generateInterpreter } from './generate.ts';
 import { HandlerTable } from './handler-table.ts';
 import { ADDRESSING, isRegister, RECORD, STOP } from './record.ts';
@@ -94,7 +95,8 @@ export class InstructionBench {
     let field: number = RECORD.a;
     for (const { kind, reg } of insn.operands.slice(0, insn.count)) {
       if (!isRegister(kind) || field > RECORD.b) continue;
-      u16[(at + field) >> 1] = bases[kind]! + (kind === OPERAND_KIND.gpr ? 8 : 16) * reg;
+      u16[(at + field) >> 1] =
+        kind === OPERAND_KIND.st ? reg : bases[kind]! + (kind === OPERAND_KIND.gpr ? 8 : 16) * reg;
       field += 2;
     }
     i32[(at + RECORD.imm) >> 2] = insn.immLo;
@@ -103,6 +105,7 @@ export class InstructionBench {
     u16[(at + RECORD.base) >> 1] = insn.base >= 0 ? STATE.gpr + 8 * insn.base : STATE.zero;
     u16[(at + RECORD.index) >> 1] = STATE.zero;
     i32[(at + RECORD.disp) >> 2] = insn.disp;
+    if (insn.row.unit === 'x87') u16[(at + RECORD.opcode) >> 1] = x87Opcode(insn);
     if (insn.isMem) this.cpu.r.u64[STATE.address / 8] = this.cpu.offset(insn);
     const stop = this.#run(at);
     return stop === STOP.fault ? i32[STATE.faultVector / 4]! : 0;

@@ -139,6 +139,25 @@ export class RecordOps extends WasmOps {
     f.if(f.op('i32.lt_s', budget, this.zero), () => this.exit(STOP.restart));
   }
 
+  x87Index(operand: number): Value {
+    return this.register(operand);
+  }
+
+  x87Pointers(): void {
+    const f = this.f;
+    const start = f.op('i64.extend_i32_u', f.load('i32.load16_u', this.#record, RECORD.start));
+    const rip = f.op('i64.add', f.load('i64.load', this.zero, STATE.blockRip), start);
+    this.storeX87Pointers(f.load('i32.load16_u', this.#record, RECORD.opcode), rip);
+    if (!this.linearAddress) return;
+    let offset = this.linearAddress;
+    if (this.#addressing === ADDRESSING.slot) {
+      const base = f.load('i64.load', f.load('i32.load16_u', this.#record, RECORD.segmentBase));
+      const narrower = f.op('i64.extend_i32_u', f.load('i32.load8_u', this.#record, RECORD.narrower));
+      offset = f.op('i64.shr_u', f.op('i64.shl', f.op('i64.sub', offset, base), narrower), narrower);
+    }
+    this.storeX87DataPointer(offset);
+  }
+
   protected budgetLeft(): Value {
     return this.f.load('i32.load', this.zero, STATE.budget);
   }

@@ -9,7 +9,7 @@ export const RECORD = {
   size: 32,
   /** Index of the handler in the interpreter's table (u32). */
   handler: 0,
-  /** First and second register operand (u16). An address record: the bytes to check; 1 when they are written. */
+  /** First and second register operand (u16); of ST(i), the i. An address record: the bytes to check; 1 when they are written. */
   a: 4,
   b: 6,
   /** Base and index register of the memory operand; `STATE.zero` where there is none (u16). */
@@ -29,6 +29,14 @@ export const RECORD = {
   count: 22,
   /** Immediate, sign-extended; displacement of an address record; index of an escape's instruction (i64). */
   imm: 24,
+  /** Of an x87 instruction: FOP (u16). */
+  opcode: 24,
+  /**
+   * Of an x87 instruction whose address record left a linear address: where what its segment added is kept (u16), and
+   * the bits by which offsets are narrower than 64 (u8).
+   */
+  segmentBase: 10,
+  narrower: 12,
   /** Of a `straddle`: offset in the memory of the instruction's second page (u32). */
   nextPage: 16,
   /** Of a branch: first record of the block at the target, or a {@link LINK} (u32). */
@@ -80,6 +88,10 @@ export type Addressing = (typeof ADDRESSING)[keyof typeof ADDRESSING];
 /** Kinds whose address goes into field `a` or `b` of a record. */
 export function isRegister(kind: number): boolean {
   return (
-    kind === OPERAND_KIND.gpr || kind === OPERAND_KIND.seg || kind === OPERAND_KIND.mm || kind === OPERAND_KIND.xmm
+    kind === OPERAND_KIND.gpr ||
+    kind === OPERAND_KIND.seg ||
+    kind === OPERAND_KIND.mm ||
+    kind === OPERAND_KIND.xmm ||
+    kind === OPERAND_KIND.st
   );
 }

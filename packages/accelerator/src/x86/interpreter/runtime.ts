@@ -1,9 +1,11 @@
 import { JUMP_CACHE, SEGMENT, STATE } from '../state.ts';
 import { FunctionWriter, type Value } from '../wasm/function.ts';
-import type { ModuleWriter } from '../wasm/module.ts';
+import type { ModuleWriter, Signature } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
 import { LINK, RECORD, STOP } from './record.ts';
 import { STRING_RUN, STRING_RUNS, type StringRuntime, stringRuntime, writeStringRun } from './string-runtime.ts';
+import { ROUND } from './x87-round.ts';
+import { writeX87, X87_FUNCTIONS, type X87Runtime, x87Runtime } from './x87-runtime.ts';
 
 /** Functions that every handler can call, by index in the module. */
 export interface Runtime {
@@ -23,6 +25,8 @@ export interface Runtime {
   readonly dispatch: number;
   /** Iterations of repeated string instructions, see `string-runtime.ts`. */
   readonly strings: StringRuntime;
+  /** Arithmetic of the x87 unit, see `x87-runtime.ts`. */
+  readonly x87: X87Runtime;
 }
 
 const HANDLER = { params: ['i32'], results: ['i32'] } as const;
@@ -39,6 +43,7 @@ export function importRuntime(module: ModuleWriter): Runtime {
     transfer: module.import('transfer', HANDLER),
     dispatch: module.import('dispatch', { params: ['i64'], results: ['i32'] }),
     strings: stringRuntime(name => module.import(name, STRING_RUN)),
+    x87: x87Runtime((name, signature) => module.import(name, signature)),
   };
 }
 
@@ -57,6 +62,7 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     transfer: module.declare(HANDLER),
     dispatch: module.declare({ params: ['i64'], results: ['i32'] }),
     strings: stringRuntime(() => module.declare(STRING_RUN)),
+    x87: x87Runtime((_name, signature) => module.declare(signature)),
   };
 
   const define = (
@@ -145,11 +151,16 @@ export function writeRuntime(module: ModuleWriter): Runtime {
   module.export('run', run);
   // For regions, which are modules of their own.
   for (const name of ['miss', 'segment', 'transfer', 'dispatch'] as const) module.export(name, runtime[name]);
+  const defineAs = (index: number, signature: Signature, write: (f: FunctionWriter) => void): void => {
+    const f = new FunctionWriter(signature);
+    write(f);
+    module.define(index, f.body());
+  };
   for (const name of STRING_RUNS) {
-    const f = new FunctionWriter(STRING_RUN);
-    writeStringRun(f, name);
-    module.define(runtime.strings[name], f.body());
+    defineAs(runtime.strings[name], STRING_RUN, f => writeStringRun(f, name));
     module.export(name, runtime.strings[name]);
   }
+  writeX87(runtime.x87, module.declare(ROUND), defineAs);
+  for (const name of X87_FUNCTIONS) module.export(name, runtime.x87[name]);
   return runtime;
 }

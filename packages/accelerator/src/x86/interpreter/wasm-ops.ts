@@ -1,17 +1,18 @@
 import { OPERAND_KIND } from '../decode/decoded.ts';
 import type { Width } from '../semantics/form.ts';
-import type { Cell, Lane, Ops, StringRun } from '../semantics/ops.ts';
-import { STATE } from '../state.ts';
+import type { Cell, Lane, Ops, StringRun, X87Function, X87Word } from '../semantics/ops.ts';
+import { SEGMENT, STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
 import { X87_LAYOUT } from '../x87/state.ts';
 import { FSW } from '../x87/status.ts';
 import { ACCESS } from './access.ts';
 import { isRegister, STOP } from './record.ts';
 import { WasmAccess } from './wasm-access.ts';
+import { readExtended, writeExtended } from './x87-round.ts';
 
 /**
  * Descriptions of instructions as WebAssembly: what the engines that make WebAssembly have in common. Here: control,
- * SSE and MMX.
+ * SSE, MMX and x87.
  */
 export abstract class WasmOps extends WasmAccess implements Ops<Value> {
   /** Set once control has gone elsewhere: nothing follows. */
@@ -188,6 +189,44 @@ export abstract class WasmOps extends WasmAccess implements Ops<Value> {
     return this.f.shuffle(a, b, lanes);
   }
 
+  // ---------------------------------------------------------------- x87
+
+  x87Ready(): Value {
+    return this.f.op('i32.eqz', this.f.load('i32.load', this.zero, STATE.x87Unusual));
+  }
+  x87Word(name: X87Word): Value {
+    return this.f.load(name === 'tags' ? 'i32.load8_u' : 'i32.load16_u', this.zero, STATE.x87 + X87_LAYOUT[name]);
+  }
+  setX87Word(name: X87Word, value: Value): void {
+    this.f.store(name === 'tags' ? 'i32.store8' : 'i32.store16', this.zero, STATE.x87 + X87_LAYOUT[name], value);
+  }
+  x87Significand(register: Value): Value {
+    return readExtended(this.f, register).significand;
+  }
+  x87Exponent(register: Value): Value {
+    return readExtended(this.f, register).signExponent;
+  }
+  setX87(register: Value, significand: Value, exponent: Value): void {
+    writeExtended(this.f, register, significand, exponent);
+  }
+  x87(name: X87Function, ...args: Value[]): Value {
+    return this.f.call(this.runtime.x87[name], 'i32', ...args);
+  }
+
+  protected storeX87Pointers(opcode: Value, rip: Value): void {
+    const f = this.f;
+    const selector = f.load('i32.load16_u', this.zero, STATE.segments + SEGMENT.size + SEGMENT.selector); // of CS
+    f.store('i32.store16', this.zero, STATE.x87 + X87_LAYOUT.opcode, opcode);
+    f.store('i64.store', this.zero, STATE.x87 + X87_LAYOUT.instructionPointer, rip);
+    f.store('i32.store16', this.zero, STATE.x87 + X87_LAYOUT.instructionSelector, selector);
+  }
+  protected storeX87DataPointer(offset: Value): void {
+    const f = this.f;
+    const selector = f.load('i32.load16_u', this.effectiveSegment(), SEGMENT.selector);
+    f.store('i64.store', this.zero, STATE.x87 + X87_LAYOUT.dataPointer, offset);
+    f.store('i32.store16', this.zero, STATE.x87 + X87_LAYOUT.dataSelector, selector);
+  }
+
   abstract gpr(w: Width, n: number): Value;
   abstract setGpr(w: Width, n: number, value: Value): void;
   abstract ah(): Value;
@@ -196,5 +235,7 @@ export abstract class WasmOps extends WasmAccess implements Ops<Value> {
   abstract iteration(): void;
   abstract branch(condition?: Value): void;
   abstract jump(w: Width, target: Value): void;
+  abstract x87Index(operand: number): Value;
+  abstract x87Pointers(): void;
   abstract escape(): void;
 }

@@ -6,6 +6,7 @@ import type { Form, Width } from '../semantics/form.ts';
 import type { StatusFlag } from '../semantics/ops.ts';
 import { SEGMENT, STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
+import { x87Opcode } from '../x87/opcode.ts';
 import { type PendingFlags, type RegionState, VARIABLES } from './region-state.ts';
 
 /** An instruction's place in its region. */
@@ -278,6 +279,17 @@ export class RegionOps extends WasmOps {
 
   iteration(): void {
     throw new Error('repeated string instructions are not compiled');
+  }
+
+  x87Index(operand: number): Value {
+    return this.f.i32(this.#insn.operands[operand as 0]!.reg);
+  }
+
+  x87Pointers(): void {
+    this.storeX87Pointers(this.f.i32(x87Opcode(this.#insn)), this.#rip(this.#at));
+    if (!this.#insn.isMem) return;
+    const offset = this.offset(0);
+    this.storeX87DataPointer(this.form.asize === 64 ? offset : this.zeroExtend(this.form.asize, 64, offset));
   }
 
   protected budgetLeft(): Value {

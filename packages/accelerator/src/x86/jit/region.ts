@@ -105,13 +105,7 @@ function compilable(insn: Decoded, bits: 16 | 32 | 64): boolean {
   if (insn.rep !== 0 && insn.row.rep) return false; // repeated string instructions have a good loop already
   for (let i = 0; i < insn.count; i++) {
     const { kind } = insn.operands[i as 0]!;
-    if (
-      kind === OPERAND_KIND.cr ||
-      kind === OPERAND_KIND.dr ||
-      kind === OPERAND_KIND.farptr ||
-      kind === OPERAND_KIND.st
-    )
-      return false;
+    if (kind === OPERAND_KIND.cr || kind === OPERAND_KIND.dr || kind === OPERAND_KIND.farptr) return false;
     if (kind === OPERAND_KIND.seg) return false;
     if (kind === OPERAND_KIND.rel && insn.opsize === 16 && bits !== 16) return false; // goes to the first 64 KiB
   }

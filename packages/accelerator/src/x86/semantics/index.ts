@@ -10,6 +10,7 @@ import { vectorMove } from './vector-move.ts';
 import { vectorShuffle } from './vector-shuffle.ts';
 import { vectorSse4 } from './vector-sse4.ts';
 import { vectorString } from './vector-string.ts';
+import { x87 } from './x87.ts';
 
 const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...integer,
@@ -23,6 +24,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...vectorConvert,
   ...vectorSse4,
   ...vectorString,
+  ...x87,
 };
 
 /** Condition codes by the suffix of the mnemonic, in the order of their numbers (SDM vol. 1 appendix B). */

@@ -11,6 +11,8 @@ import type {
   StringRun,
   SystemFlag,
   UnaryOperator,
+  X87Function,
+  X87Word,
 } from './ops.ts';
 
 // biome-ignore format: a table
@@ -243,5 +245,33 @@ export class Listing implements Ops<string> {
   }
   shuffle(a: string, b: string, lanes: readonly number[]): string {
     return this.#let(`shuffle(${a}, ${b}; ${lanes.join(' ')})`);
+  }
+
+  x87Ready(): string {
+    return this.#let('x87 unit ready');
+  }
+  x87Word(name: X87Word): string {
+    return this.#let(`x87 ${name}`);
+  }
+  setX87Word(name: X87Word, value: string): void {
+    this.#line(`x87 ${name} ← ${value}`);
+  }
+  x87Index(operand: number): string {
+    return this.#let(`i of operand${operand}`);
+  }
+  x87Significand(register: string): string {
+    return this.#let(`significand of r${register}`);
+  }
+  x87Exponent(register: string): string {
+    return this.#let(`sign and exponent of r${register}`);
+  }
+  setX87(register: string, significand: string, exponent: string): void {
+    this.#line(`r${register} ← ${exponent}:${significand}`);
+  }
+  x87(name: X87Function, ...args: string[]): string {
+    return this.#let(`x87 ${name}(${args.join(', ')})`);
+  }
+  x87Pointers(): void {
+    this.#line('last x87 instruction ← this');
   }
 }

@@ -24,6 +24,10 @@ export type SystemFlag = Exclude<keyof typeof FLAG, StatusFlag>;
 /** A segment by role: the effective segment of the memory operand, or a fixed one. */
 export type SegmentRole = 'effective' | 'es' | 'ss';
 
+export type X87Word = 'control' | 'status' | 'tags';
+/** Number of a register that is none: for what an instruction needs on its way. */
+export const X87_TEMPORARY = 10;
+
 /** The low part of a vector, as a number. */
 export type Lane = 'i32' | 'i64' | 'f32' | 'f64';
 
@@ -33,6 +37,26 @@ export type Lane = 'i32' | 'i64' | 'f32' | 'f64';
  * `b`. `skipSame`: over the elements at `a` and `b` as long as they agree.
  */
 export type StringRun = 'move' | 'fill' | 'skipEqual' | 'skipOther' | 'skipSame';
+
+/**
+ * Functions on x87 registers (by their physical numbers) in the usual case; 0 says that this was none and that nothing
+ * has changed. `add` to `div` (to, a, b): rounded as the control word says, with C1 and exception flags. `fromF32`,
+ * `fromF64`, `fromInteger` (to, bits): exact. `toF32`, `toF64` (to, from) and `toInteger` (to, from, rounding control):
+ * bits in place of the significand, status flags in place of sign and exponent. `compare` (a, b) alone returns
+ * condition codes, C2 for 0.
+ */
+export type X87Function =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'fromF32'
+  | 'fromF64'
+  | 'fromInteger'
+  | 'toF32'
+  | 'toF64'
+  | 'toInteger'
+  | 'compare';
 
 /** A value that changes while an instruction runs. */
 export interface Cell<V> {
@@ -158,4 +182,21 @@ export interface Ops<V> {
   vector(op: string, ...args: V[]): V;
   lane(op: string, lane: number, ...args: V[]): V;
   shuffle(a: V, b: V, lanes: readonly number[]): V;
+
+  // ---- x87
+  /** A condition: the unit may be used now and masks all exceptions. Without it, {@link escape} has the instruction. */
+  x87Ready(): V;
+  /** A word of the unit's state (32 bits): `tags` has bit i set where physical register i is not empty. */
+  x87Word(name: X87Word): V;
+  setX87Word(name: X87Word, value: V): void;
+  /** The i of an operand ST(i). */
+  x87Index(operand: number): V;
+  /** Significand (64 bits) of a physical register, or of {@link X87_TEMPORARY}. */
+  x87Significand(register: V): V;
+  /** Sign and biased exponent. */
+  x87Exponent(register: V): V;
+  setX87(register: V, significand: V, exponent: V): void;
+  x87(name: X87Function, ...args: V[]): V;
+  /** Makes this instruction the last that was no control instruction (SDM vol. 1 §8.1.8). */
+  x87Pointers(): void;
 }
