@@ -92,7 +92,7 @@ const xrstor: Escape = (cpu, i) => {
   if (asked & XSTATE.x87) {
     if (restored & XSTATE.x87) readFxsave(x87, operand, i.opsize === 64);
     else x87.clear();
-    cpu.updateMmxFault();
+    cpu.updateX87();
   }
 };
 
