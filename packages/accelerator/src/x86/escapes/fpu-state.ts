@@ -14,13 +14,8 @@ function requireSse(cpu: Cpu): void {
   if (vector) cpu.raise(vector);
 }
 
-/** #GP(0) for bits of MXCSR that do not exist. */
-export function requireMxcsr(cpu: Cpu, value: number): void {
-  if (value & ~MXCSR_MASK) cpu.gp();
-}
-
 const setMxcsr = (cpu: Cpu, value: number): void => {
-  requireMxcsr(cpu, value);
+  if (value & ~MXCSR_MASK) cpu.gp();
   cpu.setMxcsr(value);
 };
 
@@ -33,6 +28,7 @@ export const fpuState = {
     writeFxsave(cpu.x87, operand, i.opsize === 64);
     operand.setUint32(FXSAVE_LAYOUT.mxcsr, cpu.r.u32[STATE.mxcsr / 4]!, true);
     operand.setUint32(FXSAVE_LAYOUT.mxcsrMask, MXCSR_MASK, true);
+    cpu.probeWrite(at, FXSAVE_LAYOUT.size);
     const end = xmmEnd(cpu);
     for (let byte = FXSAVE_LAYOUT.xmm; byte < end; byte += 8)
       operand.setBigUint64(byte, cpu.r.u64[(STATE.xmm + byte - FXSAVE_LAYOUT.xmm) / 8]!, true);

@@ -71,6 +71,8 @@ class Exceptions implements FloatContext {
 // ---------------------------------------------------------------- operands
 
 const PLACE = { [OPERAND_KIND.mm]: STATE.x87 + X87_LAYOUT.registers, [OPERAND_KIND.xmm]: STATE.xmm } as const;
+const usesMm = ({ operands }: Decoded): boolean =>
+  operands[0].kind === OPERAND_KIND.mm || operands[1].kind === OPERAND_KIND.mm;
 const isVector = (kind: number): kind is keyof typeof PLACE => kind === OPERAND_KIND.mm || kind === OPERAND_KIND.xmm;
 const place = (i: Decoded, n: number): number => {
   const { kind, reg } = i.operands[n as 0]!;
@@ -235,6 +237,8 @@ const mapLanes =
       c.lane();
       return result;
     });
+    // The registers are MMX's by now, as on silicon: a fault in memory leaves them the FPU's, #XM does not.
+    if (usesMm(i)) cpu.x87.enterMmx();
     c.deliver(cpu);
     writeLanes(cpu, i, to, [...results, ...new Array<bigint>(zeros).fill(0n)]);
   };

@@ -79,7 +79,7 @@ function writeHandler(f: FunctionWriter, runtime: Runtime, row: Row, variant: Va
   const ops = new RecordOps(f, form, variant.addressing, runtime);
   const usesMm = form.operands.some(({ kind }) => kind === OPERAND_KIND.mm);
   if (row.unit === 'sse' || row.unit === 'sse+mmx') ops.checkUnit(STATE.sseFault);
-  if (row.unit === 'mmx' || row.unit === 'sse+mmx') ops.checkUnit(STATE.mmxFault);
+  if (row.unit === 'mmx' || (row.unit === 'sse+mmx' && usesMm)) ops.checkUnit(STATE.mmxFault);
   descriptionOf(row.mnemonic)!.run(ops, form);
   if (!ops.ended) {
     if (usesMm) ops.enterMmx();

@@ -156,9 +156,10 @@ export function compileRegion(region: Region, place: RegionPlace): Uint8Array {
       const { insn } = instruction;
       ops = opsFor(instruction, before);
       if (insn.row.unit === 'sse' || insn.row.unit === 'sse+mmx') ops.checkUnit(STATE.sseFault);
-      if (insn.row.unit === 'mmx' || insn.row.unit === 'sse+mmx') ops.checkUnit(STATE.mmxFault);
+      const usesMm = insn.operands.some((o, n) => n < insn.count && o.kind === OPERAND_KIND.mm);
+      if (insn.row.unit === 'mmx' || (insn.row.unit === 'sse+mmx' && usesMm)) ops.checkUnit(STATE.mmxFault);
       descriptionOf(insn.row.mnemonic)!.run(ops, ops.own);
-      if (!ops.ended && insn.operands.some((o, n) => n < insn.count && o.kind === OPERAND_KIND.mm)) ops.enterMmx();
+      if (!ops.ended && usesMm) ops.enterMmx();
       if (ops.mayBeStale && !ops.ended)
         f.if(f.get(state.stale), () => leaveTo(ops!, instruction.at + insn.length, before + 1));
     }

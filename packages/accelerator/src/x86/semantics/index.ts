@@ -1,4 +1,3 @@
-import { bitManipulation } from './bit-manipulation.ts';
 import type { Description } from './description.ts';
 import { flow } from './flow.ts';
 import { integer } from './integer.ts';
@@ -15,7 +14,6 @@ import { x87 } from './x87.ts';
 
 const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...integer,
-  ...bitManipulation,
   ...flow,
   ...strings,
   ...vectorMove,

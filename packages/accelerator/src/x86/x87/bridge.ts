@@ -28,6 +28,11 @@ export class X87Bridge implements X87Cpu {
     return true;
   }
 
+  probeStore(size: number): boolean {
+    this.#cpu.probeWrite(this.#cpu.address(this.insn!, size, true), size);
+    return true;
+  }
+
   /** Reads `size` bytes at a linear address into {@link operand}. */
   loadAt(linear: bigint, size: number): void {
     const { operand } = this;

@@ -9,6 +9,8 @@ export interface X87Cpu {
   load(size: number): boolean;
   /** Writes the first `size` bytes of {@link operand} to the memory operand, all or none. @returns false on a fault. */
   store(size: number): boolean;
+  /** Whether {@link store} would write. @returns false on a fault. */
+  probeStore(size: number): boolean;
   /** CF (bit 0), PF (2) and ZF (6) count: FCMOVcc tests them, FCOMI and its kin set them and clear OF, SF and AF. */
   eflags: number;
   /** AX, for FNSTSW. */

@@ -23,6 +23,7 @@ beforeEach(() => {
       if (cpu.present) cpu.stored.push(size);
       return cpu.present;
     },
+    probeStore: () => cpu.present,
     eflags: 0x8d7,
     setAx: value => {
       cpu.ax = value;

@@ -247,6 +247,7 @@ function simulate(record: DataView, fpu: X87, { instruction, narrow }: Form, i: 
     operand: scratch,
     load: size => copy(operand, scratch, size),
     store: size => copy(scratch, operand, size),
+    probeStore: () => true,
     get eflags() {
       return record.getUint32(RECORD.eflags, true);
     },

@@ -132,7 +132,11 @@ export const store = (destination: Destination, pop: boolean): X87Execute => {
     if ((c.flags & ~c.masks & suppressing) === 0) {
       if (!cpu.store(destination.size)) return false;
       if (pop) fpu.pop();
-    } else c.flags &= ~(FSW.PE | FSW.C1);
+    } else {
+      // A fault of the memory comes first, though nothing would be stored.
+      if (!cpu.probeStore(destination.size)) return false;
+      c.flags &= ~(FSW.PE | FSW.C1);
+    }
     fpu.finish();
     return true;
   };
