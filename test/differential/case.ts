@@ -15,7 +15,9 @@ export const DATA_16 = { base: DATA.address - 0x4000, limit: 0x77ff } as const;
 /** Room for the instructions; INT3 comes after them, and everywhere else in {@link CODE}. */
 export const MAX_CODE = 64;
 /** Quadwords of memory that an outcome can list. */
-const MAX_CHANGES = 48;
+const MAX_CHANGES = 96;
+/** Bytes of an FXSAVE image (SDM vol. 1 table 10-2). */
+export const FPU_SIZE = 512;
 
 /** Vectors that do not exist. */
 export const TIMEOUT = 255;
@@ -37,6 +39,8 @@ export interface Case {
   /** Of the code segment. */
   readonly bits: Bits;
   readonly window: Uint8Array;
+  /** x87, MMX and SSE registers as FXSAVE64 has them; {@link FPU_SIZE} bytes. */
+  readonly fpu: Uint8Array;
 }
 
 export interface Outcome {
@@ -54,10 +58,23 @@ export interface Outcome {
   readonly changed: number;
   /** The first of them: offset and value. */
   readonly changes: readonly (readonly [offset: number, value: bigint])[];
+  /** As in {@link Case}, without pointers to instruction and operand. */
+  readonly fpu: Uint8Array;
 }
 
-export const INPUT_SIZE = 16 * 8 + 3 * 8 + MAX_CODE + WINDOW.size;
-export const OUTPUT_SIZE = 16 * 8 + 3 * 8 + 4 * 4 + MAX_CHANGES * 16;
+export const INPUT_SIZE = 16 * 8 + 3 * 8 + FPU_SIZE + MAX_CODE + WINDOW.size;
+export const OUTPUT_SIZE = 16 * 8 + 3 * 8 + 4 * 4 + FPU_SIZE + MAX_CHANGES * 16;
+
+/**
+ * Clears what neither side's FXSAVE image says: pointers to instruction and operand, which AMD keeps only after
+ * exceptions, the mask of MXCSR, and what is reserved.
+ */
+function dropReserved(fpu: Uint8Array): Uint8Array {
+  fpu.fill(0, 5, 24);
+  fpu.fill(0, 28, 32);
+  for (let n = 0; n < 8; n++) fpu.fill(0, 32 + 16 * n + 10, 48 + 16 * n);
+  return fpu.fill(0, 416);
+}
 
 /** An outcome in the neutral form, from what either side observed. */
 export function outcome(raw: Omit<Outcome, 'changes'> & { changes: (readonly [number, bigint])[] }): Outcome {
@@ -70,6 +87,7 @@ export function outcome(raw: Omit<Outcome, 'changes'> & { changes: (readonly [nu
     error: upper ? raw.error | 1 : raw.error,
     cr2: pageFault ? raw.cr2 : 0n,
     changes: raw.changes.slice(0, MAX_CHANGES),
+    fpu: dropReserved(raw.fpu),
   };
 }
 
@@ -78,10 +96,11 @@ export function writeCase(c: Case, view: DataView, at: number): void {
   view.setBigUint64(at + 128, BigInt(c.rip), true);
   view.setBigUint64(at + 136, BigInt(c.flags), true);
   view.setBigUint64(at + 144, BigInt(c.bits), true);
-  const bytes = new Uint8Array(view.buffer, view.byteOffset + at + 152, MAX_CODE + WINDOW.size);
-  bytes.fill(0xcc, 0, MAX_CODE);
-  bytes.set(c.code);
-  bytes.set(c.window, MAX_CODE);
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + at + 152, FPU_SIZE + MAX_CODE + WINDOW.size);
+  bytes.set(c.fpu);
+  bytes.fill(0xcc, FPU_SIZE, FPU_SIZE + MAX_CODE);
+  bytes.set(c.code, FPU_SIZE);
+  bytes.set(c.window, FPU_SIZE + MAX_CODE);
 }
 
 export function readOutcome(view: DataView, at: number): Outcome {
@@ -89,9 +108,10 @@ export function readOutcome(view: DataView, at: number): Outcome {
   const u64 = (offset: number): bigint => view.getBigUint64(at + offset, true);
   const u32 = (offset: number): number => view.getUint32(at + offset, true);
   const changed = u32(160);
+  const list = 168 + FPU_SIZE;
   const changes = Array.from(
     { length: Math.min(changed, MAX_CHANGES) },
-    (_, n) => [Number(u64(168 + 16 * n)), u64(176 + 16 * n)] as const,
+    (_, n) => [Number(u64(list + 16 * n)), u64(list + 8 + 16 * n)] as const,
   );
   return outcome({
     gpr,
@@ -102,5 +122,6 @@ export function readOutcome(view: DataView, at: number): Outcome {
     error: u32(156),
     changed,
     changes,
+    fpu: new Uint8Array(view.buffer, view.byteOffset + at + 168, FPU_SIZE).slice(),
   });
 }

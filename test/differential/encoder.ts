@@ -14,14 +14,23 @@ export interface Part {
 
 /** Instructions that go elsewhere. */
 export const GOES = /^(j|call|ret|loop)/;
+/** Conditional branches that are taken while a count is not yet zero. */
+export const COUNTDOWNS = /^j(nz|ns|nle)$/;
 export const BIT_TESTS: ReadonlySet<string> = new Set(['bt', 'bts', 'btr', 'btc']);
 
-/** What Intel and AMD processors do differently: 66 on near branches and MOVSXD, 0F 0D with a register. */
-function isVendors({ row, length, isMem, opsize }: Decoded, bytes: Uint8Array, bits: Bits): boolean {
+/**
+ * What Intel and AMD processors do differently: 66 on near branches and MOVSXD, 0F 0D with a register. AMD's take F3
+ * before LOOPNE for LOOPE's condition.
+ */
+function isVendors({ row, length, isMem, opsize, rep }: Decoded, bytes: Uint8Array, bits: Bits): boolean {
+  if (rep !== 0 && /^loopn?z$/.test(row.mnemonic)) return true;
   if (bits === 64 && row.f64 && GOES.test(row.mnemonic)) return bytes.subarray(0, length).indexOf(0x66) >= 0;
   if (row.mnemonic === 'movsxd') return opsize === 16;
   return row.opcode === '0f 0d' && !isMem;
 }
+
+/** Prefixes of which only the last counts. */
+const IDLE_PREFIXES = [0x2e, 0x3e, 0x26, 0x36, 0x3e];
 
 /** Makes encodings of rows, and changes what is in them. */
 export class Encoder {
@@ -41,15 +50,15 @@ export class Encoder {
     for (let attempt = 0; attempt < 20; attempt++) {
       const bytes = sampleEncoding(row, this.bits, random.below);
       if (row.map > 0 && !row.prefix && random.oneIn(4)) bytes.unshift(0x66);
+      if ((row.prefix === 'f2' || row.prefix === 'f3') && random.oneIn(8)) bytes.unshift(0x66);
+      if (main && random.oneIn(16)) bytes.unshift(...IDLE_PREFIXES.slice(random.below(IDLE_PREFIXES.length)));
       if (row.rep && random.oneIn(2)) bytes.unshift(random.oneIn(2) ? 0xf2 : 0xf3);
       if (row.lock && main && random.oneIn(4)) bytes.unshift(0xf0);
       const insn = new Decoded(row);
       const given = Uint8Array.from(bytes);
       if (this.#decoder.decode(given, 0, given.length, this.bits, insn) !== DECODE.ok) continue;
       if (insn.row.index !== row.index) continue;
-      if (insn.seg === SEG.fs) continue; // the C library's
-      if (isVendors(insn, given, this.bits)) continue;
-      if (this.bits !== 64 && insn.seg === SEG.gs) continue; // null
+      if (!this.#isComparable(insn, given)) continue;
       // There is no memory where 16-bit addresses of 32-bit code go: only faults come of them.
       if (this.bits === 32 && insn.asize === 16 && insn.seg >= 0 && !random.oneIn(16)) continue;
       const part = { bytes: given.slice(0, insn.length), insn };
@@ -61,10 +70,38 @@ export class Encoder {
 
   /** CMP AL, imm8: sets every status flag. */
   compareAl(): Part {
-    const bytes = Uint8Array.of(0x3c, this.#random.word());
-    const part = { bytes, insn: new Decoded(ROWS[0]!) };
+    return this.#given(0x3c, this.#random.word());
+  }
+
+  /** DEC ECX, or CX in 16-bit code. */
+  countDown(): Part {
+    return this.#given(0xff, 0xc9);
+  }
+
+  #given(...bytes: number[]): Part {
+    const part = { bytes: Uint8Array.from(bytes), insn: new Decoded(ROWS[0]!) };
     this.redecode(part);
     return part;
+  }
+
+  /** The instructions in a piece of code; undefined when they are not all of rows that `isWanted`. */
+  parts(code: Uint8Array, isWanted: (row: Row) => boolean): Part[] | undefined {
+    const parts: Part[] = [];
+    for (let at = 0; at < code.length; ) {
+      const insn = new Decoded(ROWS[0]!);
+      if (this.#decoder.decode(code, at, code.length, this.bits, insn) !== DECODE.ok) return undefined;
+      const bytes = code.slice(at, at + insn.length);
+      if (!isWanted(insn.row) || !this.#isComparable(insn, bytes)) return undefined;
+      parts.push({ bytes, insn });
+      at += insn.length;
+    }
+    return parts;
+  }
+
+  #isComparable(insn: Decoded, bytes: Uint8Array): boolean {
+    if (insn.seg === SEG.fs) return false; // the C library's
+    if (isVendors(insn, bytes, this.bits)) return false;
+    return this.bits === 64 || insn.seg !== SEG.gs; // null
   }
 
   /** Immediates that matter, in place of random ones: counts around the widths, small numbers, edges. */

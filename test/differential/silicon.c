@@ -31,7 +31,11 @@ enum {
   BASE_16 = DATA - 0x4000, /* of the data segment of 16-bit code; its code segment starts at CODE */
   LIMIT_16 = 0x77ff,
   BYTES = 64,
-  CHANGES = 48,
+  CHANGES = 96,
+  FPU = 512,      /* an FXSAVE image */
+  FPU_USED = 416, /* of it; what follows is the kernel's */
+  XSTATE_BV = 512, /* offset in the kernel's XSAVE image */
+  SW_MAGIC = 464,  /* offset of what says that there is more than the FXSAVE image */
   TIMEOUT = 255, /* a vector that does not exist */
   STATUS_AND_DF = 0xcd5,
   USER32_CS = 0x23, /* Linux's selectors */
@@ -43,11 +47,12 @@ enum {
 
 struct input {
   uint64_t gpr[16], rip, flags, bits; /* of the code segment: 16, 32 or 64 */
-  uint8_t code[BYTES], window[256];
+  uint8_t fpu[FPU], code[BYTES], window[256];
 };
 struct output {
   uint64_t gpr[16], rip, flags, cr2;
   uint32_t vector, error, changed, padding;
+  uint8_t fpu[FPU];
   struct {
     uint64_t offset, value;
   } change[CHANGES]; /* quadwords of DATA that are no longer what they were, the first CHANGES of `changed` */
@@ -74,7 +79,7 @@ static void finish(void) {
   _exit(0);
 }
 
-static void store(greg_t *registers, struct output *out, int timeout) {
+static void store(greg_t *registers, const uint8_t *fpu, struct output *out, int timeout) {
   uint64_t before[DATA_SIZE / 8];
   const uint64_t *after = (const uint64_t *)data;
   for (int i = 0; i < 16; i++) out->gpr[i] = registers[REGISTER[i]];
@@ -85,6 +90,7 @@ static void store(greg_t *registers, struct output *out, int timeout) {
   out->vector = timeout ? TIMEOUT : registers[REG_TRAPNO];
   out->error = registers[REG_ERR];
   out->cr2 = registers[REG_CR2];
+  memcpy(out->fpu, fpu, FPU_USED);
   memset(before, 0, sizeof before);
   memcpy((char *)before + WINDOW, inputs[at].window, sizeof inputs[at].window);
   for (int i = 0; i < DATA_SIZE / 8; i++)
@@ -97,7 +103,7 @@ static void store(greg_t *registers, struct output *out, int timeout) {
     }
 }
 
-static void load(greg_t *registers, const struct input *in) {
+static void load(greg_t *registers, uint8_t *fpu, const struct input *in) {
   /* 32-bit code needs them, and the kernel leaves them as the last case did. */
   int cs = in->bits == 64 ? USER_CS : in->bits == 32 ? USER32_CS : CS_16;
   uint64_t ds = in->bits == 16 ? DS_16 : USER_DS;
@@ -106,6 +112,10 @@ static void load(greg_t *registers, const struct input *in) {
   memcpy(code + (in->rip - CODE), in->code, BYTES);
   memset(data, 0, DATA_SIZE);
   memcpy(data + WINDOW, in->window, sizeof in->window);
+  memcpy(fpu, in->fpu, FPU_USED);
+  uint32_t magic;
+  memcpy(&magic, fpu + SW_MAGIC, sizeof magic);
+  if (magic == FP_XSTATE_MAGIC1) fpu[XSTATE_BV] |= 3; /* x87 and SSE are not in their initial state */
   for (int i = 0; i < 16; i++) registers[REGISTER[i]] = in->gpr[i];
   registers[REG_RIP] = in->bits == 16 ? in->rip - CODE : in->rip;
   registers[REG_CSGSFS] = (registers[REG_CSGSFS] & 0x0000ffffffff0000) | ds << 48 | cs; /* SS on top */
@@ -114,17 +124,21 @@ static void load(greg_t *registers, const struct input *in) {
 
 static void handle(int signal, siginfo_t *info, void *context) {
   (void)info;
-  /* POPF may have set AC, which the kernel leaves to the handler; compiled code does not keep to alignment. */
-  __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~0x40000ull);
+  /*
+   * POPF may have set AC and ID, which the kernel leaves to the handler. Compiled code does not keep to alignment, and
+   * the next case must not find ID.
+   */
+  __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~0x240000ull);
   greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+  uint8_t *fpu = (uint8_t *)((ucontext_t *)context)->uc_mcontext.fpregs;
   int tick = signal == SIGVTALRM;
   if (tick && (at < 0 || at != at_last_tick)) {
     at_last_tick = at;
     return;
   }
-  if (at >= 0) store(registers, &outputs[at], tick);
+  if (at >= 0) store(registers, fpu, &outputs[at], tick);
   if (++at == count) finish();
-  load(registers, &inputs[at]);
+  load(registers, fpu, &inputs[at]);
 }
 
 /** Maps memory twice: at `address` with `protection`, and anywhere to write. */

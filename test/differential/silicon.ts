@@ -4,7 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Feature } from '../../packages/accelerator/src/x86/isa/row.ts';
-import { type Case, CODE, INPUT_SIZE, OUTPUT_SIZE, type Outcome, readOutcome, WINDOW, writeCase } from './case.ts';
+import {
+  type Case,
+  CODE,
+  FPU_SIZE,
+  INPUT_SIZE,
+  OUTPUT_SIZE,
+  type Outcome,
+  readOutcome,
+  WINDOW,
+  writeCase,
+} from './case.ts';
 
 /** The processor that runs this, as the oracle. */
 export class Silicon {
@@ -37,6 +47,7 @@ export class Silicon {
       gpr: new BigUint64Array(16),
       flags: 0,
       bits: 16,
+      fpu: new Uint8Array(FPU_SIZE),
     } as const;
     return this.#spawn([{ ...nothing, window: new Uint8Array(WINDOW.size) }]).status === 0;
   }

@@ -1,6 +1,23 @@
 import { ACCELERATOR_ARENA, type CpuBus, type CpuState, GuestMemory } from '@mainboard/core';
+import type { JitMode } from '../../packages/accelerator/src/x86/jit/jit.ts';
+import { STATE } from '../../packages/accelerator/src/x86/state.ts';
 import { SoftVcpu } from '../../packages/accelerator/src/x86/vcpu.ts';
-import { type Case, CODE, DATA, DATA_16, GS_BASE, type Outcome, outcome, SHUTDOWN, TIMEOUT, WINDOW } from './case.ts';
+import { readFxsave, writeFxsave } from '../../packages/accelerator/src/x86/x87/fxsave.ts';
+import {
+  type Bits,
+  type Case,
+  CODE,
+  DATA,
+  DATA_16,
+  FPU_SIZE,
+  GS_BASE,
+  type Outcome,
+  outcome,
+  SHUTDOWN,
+  TIMEOUT,
+  WINDOW,
+} from './case.ts';
+import { FXSAVE } from './floating-start.ts';
 
 /** Physical addresses. */
 const AT = {
@@ -33,6 +50,13 @@ const SELECTOR = {
 } as const;
 const PAGE = { present: 1, writable: 2, user: 4, large: 0x80, noExecute: 1n << 63n } as const;
 const HLT = 0xf4;
+/** Segment registers that cases start with differently, or that exceptions change, with their numbers. */
+const CHANGED_SEGMENTS = [
+  [0, 'es'],
+  [1, 'cs'],
+  [2, 'ss'],
+  [3, 'ds'],
+] as const;
 /** Exceptions that push an error code. */
 const WITH_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
 
@@ -42,13 +66,14 @@ export class Software {
   readonly #guest = new GuestMemory(AT.end);
   readonly #ram = this.#guest.bytes.subarray(ACCELERATOR_ARENA);
   readonly #view = new DataView(this.#guest.memory.buffer, ACCELERATOR_ARENA);
-  readonly #start: CpuState;
-  readonly #start32: CpuState;
-  readonly #start16: CpuState;
+  readonly #starts: Readonly<Record<Bits, CpuState>>;
+  /** The case that ran last: its code is decoded, and compiled. */
+  #last: Case | undefined;
   /** Nanoseconds; goes on at every look, so that a case that hangs ends. */
   #now = 0;
 
-  constructor() {
+  /** @param jit the tier: `off` is the interpreter alone, `eager` compiles what can be compiled */
+  constructor(jit: JitMode = 'off') {
     const regions = [{ base: 0, size: AT.end, kind: 'ram', offset: ACCELERATOR_ARENA }] as const;
     const bus: CpuBus = {
       guest: this.#guest,
@@ -62,15 +87,18 @@ export class Software {
       acknowledge: () => 0,
       now: () => ++this.#now,
     };
-    this.vcpu = new SoftVcpu(0, bus);
+    this.vcpu = new SoftVcpu(0, bus, jit);
     this.#writeTables();
-    this.#start = this.#state();
+    const start = this.#state();
     const cs = { selector: SELECTOR.userCode32, base: 0n, limit: 0xffff_ffff, rights: 0xc0fb };
     const cs16 = { selector: SELECTOR.code16, base: BigInt(CODE.address), limit: 0xffff, rights: 0xfb };
     const ds16 = { selector: SELECTOR.data16, base: BigInt(DATA_16.base), limit: DATA_16.limit, rights: 0xf3 };
     const all16 = { cs: cs16, ss: ds16, ds: ds16, es: ds16 };
-    this.#start16 = { ...this.#start, segments: { ...this.#start.segments, ...all16 } };
-    this.#start32 = { ...this.#start, segments: { ...this.#start.segments, cs } };
+    this.#starts = {
+      16: { ...start, segments: { ...start.segments, ...all16 } },
+      32: { ...start, segments: { ...start.segments, cs } },
+      64: start,
+    };
   }
 
   #writeTables(): void {
@@ -133,17 +161,46 @@ export class Software {
     };
   }
 
+  /** Puts code in place. What was decoded stays where a case follows that has the same. */
+  #place(c: Case): void {
+    const last = this.#last;
+    this.#last = c;
+    if (last && last.code === c.code && last.rip === c.rip && last.bits === c.bits) return;
+    this.#ram.fill(0xcc, AT.code, AT.code + CODE.size);
+    this.#ram.set(c.code, AT.code + c.rip - CODE.address);
+    this.vcpu.restore(this.#starts[c.bits]);
+  }
+
+  /** What a case starts with, into the registers: like `restore`, which forgets all code, but faster. */
+  #load(c: Case): void {
+    const { cpu } = this.vcpu;
+    const { r } = cpu;
+    for (let n = 0; n < 16; n++) r.setGpr64(n, c.gpr[n]!);
+    r.rip = BigInt(c.bits === 16 ? c.rip - CODE.address : c.rip);
+    r.flags = c.flags | 0x202;
+    const { segments } = this.#starts[c.bits];
+    for (const [n, name] of CHANGED_SEGMENTS) {
+      const { selector, base, limit, rights } = segments[name];
+      r.setSegment(n, selector, base, limit, rights);
+    }
+    const image = new DataView(c.fpu.buffer, c.fpu.byteOffset, FPU_SIZE);
+    readFxsave(cpu.x87, image, true);
+    cpu.setMxcsr(image.getUint32(FXSAVE.mxcsr, true));
+    r.u8.set(c.fpu.subarray(FXSAVE.xmm, FXSAVE.xmm + 256), STATE.xmm);
+    cpu.cpl = 3;
+    cpu.halted = false;
+    cpu.shadow = false;
+    cpu.updateMode();
+  }
+
   run(c: Case): Outcome {
     const { vcpu } = this;
     const ram = this.#ram;
-    ram.fill(0xcc, AT.code, AT.code + CODE.size);
-    ram.set(c.code, AT.code + c.rip - CODE.address);
+    this.#place(c);
     ram.fill(0, AT.data, AT.data + DATA.size);
     ram.set(c.window, AT.data + WINDOW.offset);
     const before = ram.slice(AT.data, AT.data + DATA.size);
-    const start = c.bits === 64 ? this.#start : c.bits === 32 ? this.#start32 : this.#start16;
-    const rip = BigInt(c.bits === 16 ? c.rip - CODE.address : c.rip);
-    vcpu.restore({ ...start, gpr: c.gpr, rip, rflags: BigInt(c.flags | 0x202) });
+    this.#load(c);
     const exit = vcpu.run(3);
 
     // As words, since bigints are slow; only what differs becomes one.
@@ -156,7 +213,12 @@ export class Software {
 
     const { r } = vcpu.cpu;
     const gpr = BigUint64Array.from({ length: 16 }, (_, n) => r.gpr64(n));
-    const rest = { cr2: r.cr2, changed: changes.length, changes, error: 0 };
+    const fpu = new Uint8Array(FPU_SIZE);
+    const image = new DataView(fpu.buffer);
+    writeFxsave(vcpu.cpu.x87, image, true);
+    image.setUint32(FXSAVE.mxcsr, r.u32[STATE.mxcsr / 4]!, true);
+    fpu.set(r.u8.subarray(STATE.xmm, STATE.xmm + 256), FXSAVE.xmm);
+    const rest = { cr2: r.cr2, changed: changes.length, changes, error: 0, fpu };
     if (exit.kind !== 'halt')
       return outcome({ ...rest, gpr, rip: r.rip, flags: r.flags, vector: exit.kind === 'slice' ? TIMEOUT : SHUTDOWN });
     // RIP is behind the HLT. The handler's stack holds the error code, RIP, CS, RFLAGS, RSP and SS.

@@ -8,6 +8,7 @@ import {
 import { GPR } from '../../packages/accelerator/src/x86/state.ts';
 import { CODE, DATA, DATA_16, GS_BASE, WINDOW } from './case.ts';
 import { BIT_TESTS, type Encoder, type Part } from './encoder.ts';
+import { FloatingStart, FXSAVE } from './floating-start.ts';
 import type { Random } from './random.ts';
 
 const MASK_64 = (1n << 64n) - 1n;
@@ -15,22 +16,38 @@ const STRINGS = new Set(['movs', 'cmps', 'stos', 'lods', 'scas']);
 const LOOPS = new Set(['loop', 'loopz', 'loopnz']);
 const PUSHES = new Set(['push', 'pop', 'pushf', 'popf', 'call', 'ret', 'enter', 'pusha', 'popa']);
 const DIVISIONS = new Set(['div', 'idiv']);
+const TEXT = /^pcmp.str/;
+/** Bits of MXCSR that no processor has. AMD has bit 17, Intel has not. */
+const MXCSR_RESERVED = 0xfffd_0000;
+/** What rCX counts down to when the case loops. */
+const MAX_COUNT = 5;
 
 /** Registers and memory that a case starts with, chosen so that its instructions do something of interest. */
 export class Start {
   readonly gpr: BigUint64Array;
   readonly window: Uint8Array;
+  readonly fpu: Uint8Array;
   readonly #random: Random;
   readonly #encoder: Encoder;
+  readonly #floating: FloatingStart;
+  readonly #frozen: boolean;
   /** Registers that hold what somebody asked for, a bit each. */
   #pinned = 0;
 
-  constructor(encoder: Encoder, random: Random) {
+  /** @param frozen the code is not to be changed any more */
+  constructor(encoder: Encoder, random: Random, { frozen, floating }: { frozen: boolean; floating: boolean }) {
     this.#random = random;
     this.#encoder = encoder;
+    this.#floating = new FloatingStart(random);
+    this.#frozen = frozen;
+    this.fpu = this.#floating.image();
     this.gpr = BigUint64Array.from({ length: 16 }, () => random.value());
     this.window = Uint8Array.from({ length: WINDOW.size }, () => random.word());
     if (random.oneIn(2)) this.#sprinkle();
+    if (floating) {
+      const view = new DataView(this.window.buffer);
+      for (let at = 0; at < WINDOW.size; at += 16) this.#floating.vector(view, at);
+    }
   }
 
   /** Values of the awkward kind into memory. */
@@ -115,10 +132,26 @@ export class Start {
       this.#pinAddress(GPR.rbx, this.#place(1, false) - (this.gpr[GPR.rax]! & 0xffn) - segment, insn.asize);
     }
     const size = Math.max(1, ...insn.operands.filter(o => o.kind === OPERAND_KIND.mem).map(o => o.size / 8));
+    const { exception, unaligned, unit } = insn.row;
+    const wantsAlignment = size === 16 && exception !== undefined && exception !== 5 && exception !== 3 && !unaligned;
+    const aligned = atomic || (wantsAlignment && !random.oneIn(8));
     let address: bigint | undefined;
     // The bit may lie in the other half than the operand: processors differ in which of the two must be canonical.
     const wild = !BIT_TESTS.has(mnemonic);
-    if (insn.isMem) address = this.#pinMemory(part, at, this.#place(size, atomic, wild));
+    if (insn.isMem) {
+      const to = size === 512 ? this.#placeImage() : this.#place(size, aligned, wild);
+      address = this.#pinMemory(part, at, to);
+    }
+    if (unit?.startsWith('x87') && address !== undefined) this.#setX87Operand(insn, address, size);
+    if (mnemonic === 'ldmxcsr' && address !== undefined)
+      this.#setOperand(insn.operands[0], address, BigInt(this.#mxcsr()));
+    if (mnemonic === 'fxrstor' && address !== undefined) this.#setImage(address);
+    if (mnemonic.startsWith('maskmov')) {
+      // Whether a byte that is not stored may fault is the processor's affair.
+      const inside = BigInt(WINDOW.address + random.below(WINDOW.size - 16));
+      this.#pinAddress(GPR.rdi, inside - this.#base(insn.seg), insn.asize);
+    }
+    if (TEXT.test(mnemonic)) this.#pinText();
 
     const count = insn.operands[insn.count > 0 ? insn.count - 1 : 0]!;
     if (/^(sh|sa|ro|rc)/.test(mnemonic) && count.kind === OPERAND_KIND.gpr && !this.#isPinned(GPR.rcx))
@@ -127,6 +160,53 @@ export class Start {
       this.#pinBitOffset(insn.operands[1]);
     if (DIVISIONS.has(mnemonic) && random.below(4) !== 0) this.#pinDivision(insn, address);
     if (mnemonic.startsWith('cmpxchg') && random.oneIn(2)) this.#pinComparison(insn, address);
+  }
+
+  /** 512 bytes, mostly where they are all writable, and aligned. */
+  #placeImage(): bigint {
+    const random = this.#random;
+    if (random.oneIn(2)) return BigInt(WINDOW.address);
+    const at = DATA.address - 0x40 + 16 * random.below(DATA.size / 16);
+    return BigInt(random.oneIn(8) ? at + random.below(16) : at);
+  }
+
+  /** Strings of few different characters, and lengths of strings. */
+  #pinText(): void {
+    const random = this.#random;
+    if (random.oneIn(8)) return;
+    for (let at: number = FXSAVE.xmm; at < FXSAVE.xmm + 256; at++) this.fpu[at] = random.pick([0, 1, 2, 0x80, 0xff, 3]);
+    for (let at = 0; at < WINDOW.size; at++) this.window[at] = random.pick([0, 1, 2, 0x80, 0xff, 3]);
+    for (const register of [GPR.rax, GPR.rdx])
+      this.#pin(register, random.oneIn(4) ? random.value() : BigInt.asUintN(64, BigInt(random.below(40) - 20)));
+  }
+
+  #mxcsr(): number {
+    const random = this.#random;
+    const value = this.#floating.mxcsr();
+    return (random.oneIn(8) ? value | (random.word() & MXCSR_RESERVED) : value) >>> 0;
+  }
+
+  /** An FXSAVE image, as much of it as lies in the window. */
+  #setImage(address: bigint): void {
+    const image = this.#floating.image();
+    new DataView(image.buffer).setUint32(FXSAVE.mxcsr, this.#mxcsr(), true);
+    for (let n = 0; n < image.length; n++) this.#setByte(address + BigInt(n), image[n]!);
+  }
+
+  #setX87Operand({ row }: Decoded, address: bigint, size: number): void {
+    const bytes = new Uint8Array(16);
+    this.#floating.x87Operand(new DataView(bytes.buffer), 0, size, row.mnemonic === 'fbld');
+    if (size <= 10) for (let n = 0; n < size; n++) this.#setByte(address + BigInt(n), bytes[n]!);
+  }
+
+  #setByte(address: bigint, value: number): void {
+    const at = Number(address) - WINDOW.address;
+    if (at >= 0 && at < WINDOW.size) this.window[at] = value;
+  }
+
+  /** What rCX is when the case counts it down in a loop. */
+  pinCount(asize: number): void {
+    this.#pinAddress(GPR.rcx, BigInt(1 + this.#random.below(MAX_COUNT)), asize);
   }
 
   /** TF, NT and AC in the image of RFLAGS that POPF finds: what follows is not about it. */
@@ -164,6 +244,7 @@ export class Start {
     const offset = target - this.#base(seg);
     const rest = offset - BigInt(insn.disp);
     if (base === BASE_RIP || (base < 0 && index < 0)) {
+      if (this.#frozen) return this.addressOf(insn, at);
       this.#encoder.patchDisplacement(
         part,
         base === BASE_RIP ? rest + BigInt(insn.disp) - BigInt(at + insn.length) : offset,
@@ -178,10 +259,11 @@ export class Start {
       const left = rest - (base >= 0 ? this.gpr[base]! : 0n);
       this.#pinAddress(index, BigInt.asIntN(64, left) >> BigInt(scale), asize);
     }
-    return this.#addressOf(insn, at);
+    return this.addressOf(insn, at);
   }
 
-  #addressOf({ base, index, scale, asize, seg, disp, length }: Decoded, at: number): bigint {
+  /** Linear address of a memory operand, with the registers as they are at the start. */
+  addressOf({ base, index, scale, asize, seg, disp, length }: Decoded, at: number): bigint {
     const from = base === BASE_RIP ? BigInt(at + length) : base >= 0 ? this.gpr[base]! : 0n;
     const scaled = index >= 0 ? this.gpr[index]! << BigInt(scale) : 0n;
     const offset = BigInt.asUintN(asize, from + scaled + BigInt(disp));
@@ -190,6 +272,7 @@ export class Start {
 
   /** Addresses that are in the instruction: of the fillers, and of MOV at an offset. */
   patchAddress(part: Part, at: number): void {
+    if (this.#frozen) return;
     const { insn, bytes } = part;
     const segment = this.#base(insn.seg);
     const moffs = insn.operands.find(({ kind }, n) => n < insn.count && kind === OPERAND_KIND.moffs);
@@ -198,9 +281,9 @@ export class Start {
       for (let n = bytes.length - insn.asize / 8; n < bytes.length; n++, value >>= 8n) bytes[n] = Number(value & 0xffn);
       this.#encoder.redecode(part);
     } else if (insn.isMem && (insn.base === BASE_RIP || (insn.base < 0 && insn.index < 0))) {
-      const address = this.#addressOf(insn, at);
+      const address = this.addressOf(insn, at);
       if (address >= DATA.address - 64 && address < DATA.address + DATA.size) return;
-      const to = BigInt(WINDOW.address + 8 * this.#random.below(30)) - segment;
+      const to = BigInt(WINDOW.address + 16 * this.#random.below(15)) - segment;
       this.#encoder.patchDisplacement(part, insn.base === BASE_RIP ? to - BigInt(at + insn.length) : to);
     }
   }
@@ -221,10 +304,7 @@ export class Start {
       this.#pin(reg, (this.gpr[reg]! & ~mask) | ((value << shift) & mask));
     } else if (address !== undefined) {
       let rest = value;
-      for (let n = 0; n < size / 8; n++, rest >>= 8n) {
-        const at = Number(address + BigInt(n)) - WINDOW.address;
-        if (at >= 0 && at < WINDOW.size) this.window[at] = Number(rest & 0xffn);
-      }
+      for (let n = 0; n < size / 8; n++, rest >>= 8n) this.#setByte(address + BigInt(n), Number(rest & 0xffn));
     }
   }
 
@@ -266,20 +346,25 @@ export class Start {
     this.#setOperand(operand, address, insn.row.mnemonic === 'cmpxchg' ? low & mask(operand.size) : pair);
   }
 
-  /** Sends a branch to the start of another instruction of the case. */
-  pinTarget(main: Part, at: number, before: readonly Part[], after: readonly Part[]): void {
+  /**
+   * Sends a branch to the start of another instruction of the case.
+   * @param countdown the branch comes after an instruction that counts rCX down, and goes back
+   */
+  pinTarget(main: Part, at: number, before: readonly Part[], after: readonly Part[], countdown: boolean): void {
     const random = this.#random;
     const { insn, bytes } = main;
     const sum = (parts: readonly Part[]): number => parts.reduce((n, part) => n + part.bytes.length, 0);
     let to = at + bytes.length + sum(after.slice(0, random.below(after.length + 1)));
-    if (LOOPS.has(insn.row.mnemonic)) {
-      const back = random.oneIn(2);
-      this.#pinAddress(GPR.rcx, BigInt(back ? 1 + random.below(5) : random.below(3)), insn.asize);
-      if (back) to = at - sum(before.slice(random.below(before.length + 1)));
+    if (LOOPS.has(insn.row.mnemonic) || countdown) {
+      const back = countdown || (this.#frozen ? insn.immLo < 0 : random.oneIn(2));
+      if (back) this.pinCount(countdown ? Math.min(32, this.#encoder.bits) : insn.asize);
+      else this.#pinAddress(GPR.rcx, BigInt(random.below(3)), insn.asize);
+      if (back) to = at - sum(before.slice(random.below(before.length + (countdown ? 0 : 1))));
     }
     if (insn.row.mnemonic === 'jcxz' && random.oneIn(2)) this.#pinAddress(GPR.rcx, 0n, insn.asize);
     const [operand] = insn.operands;
     if (insn.count > 0 && operand.kind === OPERAND_KIND.rel) {
+      if (this.#frozen) return;
       const short = insn.row.operands[0]!.type === 'bs';
       const distance = to - at - bytes.length;
       const view = new DataView(bytes.buffer);
@@ -292,7 +377,7 @@ export class Start {
       const target = BigInt(this.#encoder.bits === 16 ? to - CODE.address : to);
       if (insn.row.mnemonic === 'ret')
         this.#setOperand({ kind: OPERAND_KIND.mem, reg: 0, high: false, size: 64 }, this.#stackTop(), target);
-      else this.#setOperand(operand, insn.isMem ? this.#addressOf(insn, at) : undefined, target);
+      else this.#setOperand(operand, insn.isMem ? this.addressOf(insn, at) : undefined, target);
     }
   }
 }

@@ -1,0 +1,58 @@
+/**
+ * Cases in which the software CPU once differed from silicon, with silicon's outcome: what `npm run differential` prints
+ * for a divergence. They run on each tier, and need no oracle.
+ */
+import { describe, expect, test } from '@jest/globals';
+import { TIERS } from './runner.ts';
+import { formatOutcome, parseCase } from './show.ts';
+import { Software } from './software.ts';
+
+const CASES: readonly (readonly [instruction: string, before: string, after: string])[] = [
+  [
+    'EMMS sets TOP to 0',
+    'bits=64 code=450f77 rip=100017af fsw=800 st1=3fff8000000000000000',
+    'vector=3 rip=100017b3 flags=0 st2=3fff8000000000000000',
+  ],
+  [
+    "CVTPI2PD from memory neither waits for an x87 exception nor makes the registers MMX's",
+    'bits=64 code=660f2a5a40 rdx=10010f40 fcw=84d fsw=a8bb window=0500000007',
+    'vector=3 rip=10000006 flags=0 rdx=10010f40 fcw=84d fsw=a8bb xmm3=401c0000000000004014000000000000',
+  ],
+  [
+    'CVTPI2PS from memory likewise',
+    'bits=64 code=0f2a5a40 rdx=10010f40 fsw=2800 tags=1 window=0500000007',
+    'vector=3 rip=10000005 flags=0 rdx=10010f40 fsw=2800 tags=1 xmm3=40e0000040a00000',
+  ],
+  [
+    "CVTTPD2PI makes the registers MMX's also when it raises #XM",
+    'bits=64 code=67660f2ce9 rip=100010e3 fsw=4c00 mxcsr=5c60 xmm1=7ff00000bdfcd8520000000000000000',
+    'vector=19 rip=100010e3 flags=0 fsw=4400 tags=ff mxcsr=5c61 xmm1=7ff00000bdfcd8520000000000000000',
+  ],
+  [
+    "CVTPS2PI leaves them the FPU's when its operand faults",
+    'bits=64 code=0f2d08 fsw=4c00',
+    'vector=14 error=4 rip=10000000 flags=0 fsw=4c00',
+  ],
+  [
+    'FIST across a page end: CR2 is where the second page begins',
+    'bits=64 code=db10 rax=10011ffe fsw=0 tags=80 st0=3fff8000000000000000',
+    'vector=14 error=7 cr2=10012000 rip=10000000 flags=0 rax=10011ffe tags=80 st0=3fff8000000000000000',
+  ],
+  [
+    'FSTP: a fault in memory comes before an unmasked stack fault',
+    'bits=64 code=d91d00000000 fcw=37e',
+    'vector=14 error=7 cr2=10000006 rip=10000000 flags=0 fcw=37e',
+  ],
+  [
+    'FXSAVE in 32-bit code needs all 512 bytes (which of them CR2 names, processors choose)',
+    'bits=32 code=0fae00 rax=10011e10',
+    'vector=14 error=7 cr2=10012000 rip=10000000 flags=0 rax=10011e10',
+  ],
+];
+
+describe.each(TIERS)('what silicon does, with the JIT %s', tier => {
+  const software = new Software(tier);
+  test.each(CASES)('%s', (_instruction, before, after) => {
+    expect(formatOutcome(software.run(parseCase(before)))).toBe(after);
+  });
+});
