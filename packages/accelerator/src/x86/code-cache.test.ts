@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { PRIVILEGE } from './privilege.ts';
 import { AT, VcpuBench } from './vcpu-bench.ts';
 
 let bench: VcpuBench;
@@ -51,7 +52,7 @@ describe('self-modifying code (SDM vol. 3 §8.1.3)', () => {
     bench.set({ gpr: bench.vcpu.save().gpr.with(1, 1000n) });
     bench.run('ff0425 00080300 ffc9 75f5 f4');
     expect(bench.view.getUint32(AT.code + 0x800, true)).toBe(1000);
-    expect(code.holdsCode(bench.vcpu.cpu.mmu.fetch(AT.code, 0, false))).toBe(true);
+    expect(code.holdsCode(bench.vcpu.cpu.mmu.fetch(AT.code, 0, PRIVILEGE.supervisor))).toBe(true);
   });
 
   test('a device writes code, while the guest runs and while it does not', () => {

@@ -227,7 +227,7 @@ export class CodeCache implements CodePages {
       inSegment = r.limit(SEGREG.cs) - (ripLow >>> 0) + 1;
       if (inSegment <= 0) return this.#beyondSegment();
     }
-    const page = cpu.mmu.fetch(low, high, cpu.cpl === 3);
+    const page = cpu.mmu.fetch(low, high, cpu.privilege);
     if (page === -1) return 0;
     // Blocks do not know the limit of CS: where it lies in this page, instructions come one at a time.
     if (page === -2 || inSegment < 4096 - within) return this.#gather(low, high, inSegment, page);
@@ -265,7 +265,7 @@ export class CodeCache implements CodePages {
     const cpu = this.#cpu;
     const { i32 } = cpu.r;
     const low = (i32[STATE.rip / 4]! + (cpu.bits64 ? 0 : i32[CS_BASE / 4]!)) | 0;
-    const page = cpu.mmu.fetch(low, cpu.bits64 ? i32[STATE.rip / 4 + 1]! : 0, cpu.cpl === 3);
+    const page = cpu.mmu.fetch(low, cpu.bits64 ? i32[STATE.rip / 4 + 1]! : 0, cpu.privilege);
     if (page < 0) return undefined;
     const within = low & 0xfff;
     const block = this.#pages[page >>> 12]?.blocks.get(keyOf(within, cpu.mode, false));
@@ -315,7 +315,7 @@ export class CodeCache implements CodePages {
     const cpu = this.#cpu;
     const { predecoder } = this;
     const nextLow = ((low & ~0xfff) + 4096) | 0;
-    const next = cpu.mmu.fetch(nextLow, this.#carry(nextLow, high), cpu.cpl === 3);
+    const next = cpu.mmu.fetch(nextLow, this.#carry(nextLow, high), cpu.privilege);
     if (next === -1) return 0;
     if (next === -2) return this.#gather(low, high, 4096, page);
     const at = page + (low & 0xfff);
@@ -341,7 +341,7 @@ export class CodeCache implements CodePages {
     const start = (i32[STATE.blockRip / 4]! + (cpu.bits64 ? 0 : i32[CS_BASE / 4]!)) | 0;
     const nextLow = ((start & ~0xfff) + 4096) | 0;
     const high = cpu.bits64 ? i32[STATE.blockRip / 4 + 1]! : 0;
-    const next = cpu.mmu.fetch(nextLow, this.#carry(nextLow, high), cpu.cpl === 3);
+    const next = cpu.mmu.fetch(nextLow, this.#carry(nextLow, high), cpu.privilege);
     if (next === -1) return STOP.fault;
     if (next === u32[(record + RECORD.nextPage) >> 2]!) return STOP.next;
     u32[(record + RECORD.handler) >> 2] = SPECIAL.stale;
@@ -361,7 +361,7 @@ export class CodeCache implements CodePages {
       if (count > 0 && (at & 0xfff) === 0) {
         // A fault on the second page counts only if the instruction reaches that far.
         if (predecoder.complete(count)) break;
-        page = mmu.fetch(at, this.#carry(at, high), cpu.cpl === 3);
+        page = mmu.fetch(at, this.#carry(at, high), cpu.privilege);
         if (page === -1) return 0;
         physical = mmu.lastPage;
       }

@@ -36,7 +36,12 @@ const X86_64_V2: readonly CpuFeature[] = [
   ...(['cx16', 'lahf64', 'popcnt', 'sse3', 'ssse3', 'sse4.1', 'sse4.2'] as const),
 ];
 
-const MAX: readonly CpuFeature[] = [...X86_64_V2, ...(['lzcnt', 'movbe', 'rdtscp'] as const)];
+const MAX: readonly CpuFeature[] = [
+  ...X86_64_V2,
+  ...(['lzcnt', 'movbe', 'bmi1', 'bmi2', 'adx', 'rdtscp', 'rdpid', 'fsgsbase', 'xsave', 'xsaveopt'] as const),
+  ...(['clflushopt', 'clwb', '3dnowprefetch', 'wbnoinvd'] as const),
+  ...(['smep', 'smap', 'umip', 'pcid', 'invpcid', 'pdpe1gb'] as const),
+];
 
 /** GUEST: Linux does not isolate page tables from user code on AMD, and expects little of a K8. */
 const K8 = {

@@ -10,6 +10,7 @@ import { STOP } from './interpreter/record.ts';
 import { Mmu } from './mmu.ts';
 import { Msrs } from './msr.ts';
 import { ParavirtualClock } from './paravirtual-clock.ts';
+import { PRIVILEGE, type Privilege, privilegeOf, tlbOf } from './privilege.ts';
 import { CR0, CR4, EFER, Registers, RIGHTS, SEGREG } from './registers.ts';
 import { FLAG, GPR, SEGMENT, STATE, TLB } from './state.ts';
 import { X87Bridge } from './x87/bridge.ts';
@@ -109,9 +110,12 @@ export class Cpu {
     const stack32 = code !== 2 && (r.rights(SEGREG.ss) & RIGHTS.db) !== 0;
     const whole = code === 2 || r.limit(SEGREG.cs) === 0xffff_ffff;
     this.mode = code | (stack32 ? MODE.stack32 : 0) | (flat ? MODE.flat : 0) | (whole ? MODE.wholeCode : 0);
-    const user = this.cpl === 3;
-    r.i32[STATE.tlb / 4] = TLB.base + (user ? TLB.size : 0);
     const { cr0, cr4 } = r;
+    const guarded = tlbOf(cr4 & CR4.smap ? PRIVILEGE.guarded : PRIVILEGE.supervisor);
+    const supervisor = r.systemFlag(FLAG.ac) ? tlbOf(PRIVILEGE.supervisor) : guarded;
+    r.i32[STATE.guardedTlb / 4] = guarded;
+    r.i32[STATE.tlb / 4] = this.cpl === 3 ? tlbOf(PRIVILEGE.user) : supervisor;
+    r.i32[STATE.level0 / 4] = this.cpl === 0 ? 1 : 0;
     const noSse = cr0 & CR0.em || !(cr4 & CR4.osfxsr);
     r.i32[STATE.sseFault / 4] = noSse ? VECTOR.ud : cr0 & CR0.ts ? VECTOR.nm : 0;
     this.updateX87();
@@ -156,8 +160,8 @@ export class Cpu {
   }
 
   /** Forgets the translations of one page: INVLPG. @param low half of its linear address */
-  flushPage(low: number): void {
-    if (this.mmu.flushPage(low) || this.code.knowsJumpsTo(low)) this.forgetJumps();
+  flushPage(low: number, high = 0): void {
+    if (this.mmu.flushPage(low, high) || this.code.knowsJumpsTo(low)) this.forgetJumps();
   }
 
   // ---------------------------------------------------------------- ends of escapes
@@ -231,66 +235,73 @@ export class Cpu {
 
   // ---------------------------------------------------------------- memory by linear address
 
+  /** As what the instruction's own accesses are made. */
+  get privilege(): Privilege {
+    return privilegeOf(this.r.i32[STATE.tlb / 4]!);
+  }
+
   /** Splits a linear address without making bigints. */
   readonly #whole: BigUint64Array = new BigUint64Array(1);
   readonly #halves: Int32Array = new Int32Array(this.#whole.buffer);
 
-  #access(linear: bigint, info: number, user: boolean): number {
+  /** @param user undefined: as the instruction's own accesses. False: an implicit supervisor access, to a table of the system. */
+  #access(linear: bigint, info: number, user?: boolean): number {
     this.#whole[0] = linear;
     const low = this.#halves[0]!;
     const high = this.#halves[1]!;
     const { i32 } = this.r;
     // The TLB first: what it knows lies in RAM.
-    const entry = (TLB.base + (user ? TLB.size : 0) + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
+    const tlb = user === undefined ? i32[STATE.tlb / 4]! : user ? tlbOf(PRIVILEGE.user) : i32[STATE.guardedTlb / 4]!;
+    const entry = (tlb + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
     const tag = (info & ~0xff) === ACCESS.read ? entry + TLB.read / 4 : entry + TLB.write / 4;
     if (i32[tag] === (low & ~0xfff) && i32[tag + 1] === high && (low & 0xfff) + (info & 0xff) <= 4096)
       return (low + i32[entry + TLB.addend / 4]!) >>> 0;
-    const at = this.mmu.translate(low, high, info, user);
+    const at = this.mmu.translate(low, high, info, privilegeOf(tlb));
     if (at === 0) throw this.fault;
     return at;
   }
 
-  load8(linear: bigint, user = this.cpl === 3): number {
+  load8(linear: bigint, user?: boolean): number {
     return this.r.u8[this.#access(linear, ACCESS.read | 1, user)]!;
   }
-  load16(linear: bigint, user = this.cpl === 3): number {
+  load16(linear: bigint, user?: boolean): number {
     return this.r.view.getUint16(this.#access(linear, ACCESS.read | 2, user), true);
   }
-  load32(linear: bigint, user = this.cpl === 3): number {
+  load32(linear: bigint, user?: boolean): number {
     return this.r.view.getUint32(this.#access(linear, ACCESS.read | 4, user), true);
   }
-  load64(linear: bigint, user = this.cpl === 3): bigint {
+  load64(linear: bigint, user?: boolean): bigint {
     return this.r.view.getBigUint64(this.#access(linear, ACCESS.read | 8, user), true);
   }
   /** @param bits 8, 16, 32 or 64. */
-  load(bits: number, linear: bigint, user = this.cpl === 3): bigint {
+  load(bits: number, linear: bigint, user?: boolean): bigint {
     if (bits === 64) return this.load64(linear, user);
     return BigInt(
       bits === 32 ? this.load32(linear, user) : bits === 16 ? this.load16(linear, user) : this.load8(linear, user),
     );
   }
-  store8(linear: bigint, value: number, user = this.cpl === 3): void {
+  store8(linear: bigint, value: number, user?: boolean): void {
     const at = this.#access(linear, ACCESS.write | 1, user);
     this.r.u8[at] = value;
     if (at === STATE.bounce) this.mmu.commit();
   }
-  store16(linear: bigint, value: number, user = this.cpl === 3): void {
+  store16(linear: bigint, value: number, user?: boolean): void {
     const at = this.#access(linear, ACCESS.write | 2, user);
     this.r.view.setUint16(at, value, true);
     if (at === STATE.bounce) this.mmu.commit();
   }
-  store32(linear: bigint, value: number, user = this.cpl === 3): void {
+  store32(linear: bigint, value: number, user?: boolean): void {
     const at = this.#access(linear, ACCESS.write | 4, user);
     this.r.view.setUint32(at, value, true);
     if (at === STATE.bounce) this.mmu.commit();
   }
-  store64(linear: bigint, value: bigint, user = this.cpl === 3): void {
+  store64(linear: bigint, value: bigint, user?: boolean): void {
     const at = this.#access(linear, ACCESS.write | 8, user);
     this.r.view.setBigUint64(at, value, true);
     if (at === STATE.bounce) this.mmu.commit();
   }
   /** @param bits 8, 16, 32 or 64; higher bits of the value are dropped. */
-  store(bits: number, linear: bigint, value: bigint, user = this.cpl === 3): void {
+  store(bits: number, linear: bigint, value: bigint, user?: boolean): void {
     if (bits === 64) this.store64(linear, BigInt.asUintN(64, value), user);
     else {
       const low = Number(value & 0xffff_ffffn);
@@ -300,12 +311,12 @@ export class Cpu {
     }
   }
   /** Faults now if a later store of `bytes` (up to a page) would. */
-  probeWrite(linear: bigint, bytes: number, user = this.cpl === 3): void {
+  probeWrite(linear: bigint, bytes: number, user?: boolean): void {
     this.#access(linear, ACCESS.probe | Math.min(bytes, 1), user);
     if (crossesPage(linear, bytes)) this.#access(lastPage(linear, bytes), ACCESS.probe | 1, user);
   }
   /** Faults now if a later load of `bytes` (up to a page) would. */
-  probeRead(linear: bigint, bytes: number, user = this.cpl === 3): void {
+  probeRead(linear: bigint, bytes: number, user?: boolean): void {
     this.#access(linear, ACCESS.read | 1, user);
     if (crossesPage(linear, bytes)) this.#access(lastPage(linear, bytes), ACCESS.read | 1, user);
   }

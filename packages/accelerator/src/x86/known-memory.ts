@@ -1,11 +1,12 @@
 import type { Cpu } from './cpu.ts';
-import { TLB } from './state.ts';
+import { PRIVILEGE, tlbOf } from './privilege.ts';
+import { STATE, TLB } from './state.ts';
 
 /**
  * Where the bytes at a linear address lie in the memory, if the TLB knows, they lie in one page, and begin at a
  * multiple of four, so that a view of words serves. What it knows is RAM that may be read (written with `write`) without a look at page tables, and without a fault: who asks for all the
  * memory of an event beforehand can carry it out as a whole, or leave it to the code that walks.
- * @param user as a user access; else as the processor's own
+ * @param user as a user access; else as an implicit one of the processor's own
  * @returns 0 when the TLB does not know
  */
 export function knownMemory(
@@ -16,7 +17,8 @@ export function knownMemory(
   write: boolean,
   user: boolean,
 ): number {
-  const entry = (TLB.base + (user ? TLB.size : 0) + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
+  const tlb = user ? tlbOf(PRIVILEGE.user) : i32[STATE.guardedTlb / 4]!;
+  const entry = (tlb + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
   const tag = write ? entry + TLB.write / 4 : entry + TLB.read / 4;
   if (low & 3 || i32[tag] !== (low & ~0xfff) || i32[tag + 1] !== high || (low & 0xfff) + bytes > 4096) return 0;
   return (low + i32[entry + TLB.addend / 4]!) >>> 0;

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ACCELERATOR_ARENA } from '@mainboard/core';
 import { ACCESS } from './interpreter/access.ts';
+import { PRIVILEGE } from './privilege.ts';
 import { STATE } from './state.ts';
 import { AT, VcpuBench } from './vcpu-bench.ts';
 
@@ -14,7 +15,7 @@ const cr2 = (): number => Number(bench.vcpu.save().cr2);
 /** An access as handlers make it. @returns offset in guest RAM; the error code of the page fault as a negative number */
 function access(linear: number, info: number, user = false): number {
   const { cpu } = bench.vcpu;
-  const at = cpu.mmu.translate(linear | 0, 0, info, user);
+  const at = cpu.mmu.translate(linear | 0, 0, info, user ? PRIVILEGE.user : PRIVILEGE.supervisor);
   if (at === 0) return -cpu.fault.error;
   return at === STATE.bounce ? at : at - ACCELERATOR_ARENA;
 }
@@ -147,10 +148,37 @@ describe('paging modes', () => {
     expect(access(0x20_0000 + AT.data, READ)).toBe(-9);
   });
 
-  test('1 GiB pages: reserved, as CPUID does not list them', () => {
+  test('1 GiB pages: reserved in a model whose CPUID does not list them', () => {
+    bench = new VcpuBench('off', 'x86-64-v2');
     bench.long();
     bench.view.setUint32(AT.pml4 + 0x1000 + 8, 0x83, true);
     expect(access(0x4000_0000, READ)).toBe(-9);
+  });
+
+  test('1 GiB pages (§4.5.4): bits 29:13 are reserved, 12 is PAT', () => {
+    bench.long();
+    const entry = AT.pml4 + 0x1000 + 8;
+    bench.view.setUint32(entry, 0x1083, true);
+    expect(access(0x4000_0000 + AT.data, READ)).toBe(AT.data);
+    expect(bench.view.getUint32(entry, true)).toBe(0x10a3);
+    expect(access(0x4000_0000 + AT.data + 8, WRITE)).toBe(AT.data + 8);
+    expect(bench.view.getUint32(entry, true)).toBe(0x10e3);
+    bench.vcpu.cpu.flushTlb();
+    for (const bit of [13, 21, 29]) {
+      bench.view.setUint32(entry, 0x83 | (1 << bit), true);
+      expect(access(0x4000_0000, READ)).toBe(-9);
+    }
+  });
+
+  test('1 GiB pages: INVLPG of any address in one forgets all parts', () => {
+    bench.long();
+    const entry = AT.pml4 + 0x1000 + 8;
+    bench.view.setUint32(entry, 0x83, true);
+    expect(access(0x4000_0000 + AT.data, READ)).toBe(AT.data);
+    bench.view.setUint32(entry, 0, true);
+    bench.vcpu.cpu.flushPage(0x7fff_f000);
+    expect(access(0x4000_0000 + AT.data, READ)).toBe(-0);
+    expect(cr2()).toBe(0x4000_0000 + AT.data);
   });
 
   test('tables that are read through the bus, and A20', () => {

@@ -5,6 +5,7 @@ import { type Fault, VECTOR } from './fault.ts';
 import { ACCESS } from './interpreter/access.ts';
 import { PageWalk } from './page-walk.ts';
 import { PhysicalMemory } from './physical-memory.ts';
+import { PRIVILEGE, type Privilege, tlbOf } from './privilege.ts';
 import { EFER, type Registers, RIGHTS, SEGREG } from './registers.ts';
 import { STATE, TLB } from './state.ts';
 
@@ -27,8 +28,12 @@ export class Mmu {
    */
   readonly #large = new Uint32Array(2048);
   #largeStamp = 1;
-  /** The whole TLB, eight bytes at a time: a shared memory is not filled any faster. */
-  readonly #tlb: BigInt64Array;
+  /** Pages of 1 GiB likewise: their addresses, as numbers of such pages. */
+  readonly #huge = new Set<number>();
+  /** By privilege: the whole TLB, eight bytes at a time: a shared memory is not filled any faster. */
+  readonly #tlbs: readonly BigInt64Array[];
+  /** By privilege: bits of the TLBs that may hold anything. */
+  #used = (1 << TLB.count) - 1;
 
   /** Entries filled since the last flush (by their place in an i32 view), as long as they are few. */
   readonly #filled = new Uint32Array(256);
@@ -50,7 +55,9 @@ export class Mmu {
     this.#code = code;
     this.physical = new PhysicalMemory(registers, bus, code);
     this.#pages = new PageWalk(registers, fault, this.physical, model);
-    this.#tlb = new BigInt64Array(bus.guest.memory.buffer, TLB.base, (2 * TLB.size) / 8);
+    this.#tlbs = Object.values(PRIVILEGE).map(
+      privilege => new BigInt64Array(bus.guest.memory.buffer, tlbOf(privilege), TLB.size / 8),
+    );
     this.flush();
   }
 
@@ -68,9 +75,12 @@ export class Mmu {
   /** Forgets every translation. */
   flush(): void {
     const filled = this.#filledCount;
-    if (filled > this.#filled.length) this.#tlb.fill(-1n);
-    else for (let i = 0; i < filled; i++) this.#clear(this.#filled[i]!);
+    if (filled > this.#filled.length) {
+      for (const [n, tlb] of this.#tlbs.entries()) if (this.#used & (1 << n)) tlb.fill(-1n);
+    } else for (let i = 0; i < filled; i++) this.#clear(this.#filled[i]!);
     this.#filledCount = 0;
+    this.#used = 0;
+    this.#huge.clear();
     this.#largeStamp = (this.#largeStamp + 1) >>> 0;
     if (this.#largeStamp !== 0) return;
     this.#large.fill(0);
@@ -81,15 +91,20 @@ export class Mmu {
    * Forgets the translations of one page; of a large one, those of all its parts.
    * @returns whether more than a page was forgotten
    */
-  flushPage(low: number): boolean {
-    if (this.#large[low >>> 21] === this.#largeStamp) {
+  flushPage(low: number, high: number): boolean {
+    const large = this.#large[low >>> 21] === this.#largeStamp;
+    if (large || (this.hasHugePages && this.#huge.has(hugePage(low, high)))) {
       this.flush();
       return true;
     }
     const at = (TLB.base + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
-    this.#clear(at);
-    this.#clear(at + TLB.size / 4);
+    for (let n = 0; n < TLB.count; n++) this.#clear(at + (n * TLB.size) / 4);
     return false;
+  }
+
+  /** A page of 1 GiB may be in the TLB. */
+  get hasHugePages(): boolean {
+    return this.#huge.size > 0;
   }
 
   /** Makes an entry match no address. @param at its place in an i32 view */
@@ -101,7 +116,7 @@ export class Mmu {
   /** Sends the next write to a page to {@link translate}, since it holds code now. @param offset of the page in the memory. */
   protect(offset: number): void {
     const { i32 } = this.#r;
-    for (let at = TLB.base / 4; at < (TLB.base + 2 * TLB.size) / 4; at += TLB.entrySize / 4) {
+    for (let at = TLB.base / 4; at < (TLB.base + TLB.count * TLB.size) / 4; at += TLB.entrySize / 4) {
       if (i32[at + TLB.write / 4 + 1] === -1 && i32[at + TLB.write / 4] === -1) continue;
       if ((i32[at + TLB.write / 4]! + i32[at + TLB.addend / 4]!) >>> 0 !== offset) continue;
       i32[at + TLB.write / 4] = -1;
@@ -117,19 +132,19 @@ export class Mmu {
    * @returns the offset in the memory at which to read or write: in RAM, or in `STATE.bounce` (then {@link commit}
    * follows a store); 0 with {@link Fault} filled in.
    */
-  translate(low: number, high: number, info: number, user: boolean): number {
-    const at = this.#translate(low, high, info & 0xff, info & ~0xff & ~ACCESS.stack, user);
+  translate(low: number, high: number, info: number, privilege: Privilege): number {
+    const at = this.#translate(low, high, info & 0xff, info & ~0xff & ~ACCESS.stack, privilege);
     if (at === 0 && info & ACCESS.stack && this.#fault.vector === VECTOR.gp) this.#fault.vector = VECTOR.ss;
     return at;
   }
 
-  #translate(low: number, high: number, size: number, kind: number, user: boolean): number {
+  #translate(low: number, high: number, size: number, kind: number, privilege: Privilege): number {
     const write = kind === ACCESS.write || kind === ACCESS.modify || kind === ACCESS.probe;
     const access = write ? ACCESS.write : kind;
     const within = low & 0xfff;
-    const page = this.#walk(low, high, size, access, user);
+    const page = this.#walk(low, high, size, access, privilege);
     if (page < 0) return 0;
-    if (within + size > 4096) return this.#straddle(low, high, kind, access, size, page, user);
+    if (within + size > 4096) return this.#straddle(low, high, kind, access, size, page, privilege);
 
     const found = this.physical.find(page);
     const rom = (found & 1) !== 0;
@@ -137,18 +152,19 @@ export class Mmu {
     if (offset === 0 || (write && rom))
       return kind === ACCESS.probe ? STATE.bounce : this.#window(page, within, size, kind, offset);
     const hasCode = this.#code.holdsCode(offset);
-    this.#fill(low, high, offset, user, !hasCode && !rom);
+    this.#fill(low, high, offset, privilege, !hasCode && !rom);
     if (write && hasCode && kind !== ACCESS.probe) this.#code.written(offset + within, size);
     return offset + within;
   }
 
   /** The physical page of the first byte of an access. @returns −1 on a fault */
-  #walk(low: number, high: number, size: number, access: number, user: boolean): number {
+  #walk(low: number, high: number, size: number, access: number, privilege: Privilege): number {
     const pages = this.#pages;
     // What ends beyond the lower half is not canonical, whatever the page says where it begins.
     if (high === 0x7fff && (low >>> 0) + size > 0x1_0000_0000) return pages.notCanonical();
-    const page = pages.walk(low, this.#longMode ? high : 0, access, user);
-    if (pages.large) {
+    const page = pages.walk(low, this.#longMode ? high : 0, access, privilege);
+    if (pages.huge) this.#huge.add(hugePage(low, high));
+    else if (pages.large) {
       this.#large[low >>> 21] = this.#largeStamp;
       this.#large[(low >>> 21) ^ 1] = this.#largeStamp; // it may have 4 MiB
     }
@@ -168,15 +184,16 @@ export class Mmu {
   }
 
   /** Notes what the last walk found. @param writes may go by without a look */
-  #fill(low: number, high: number, offset: number, user: boolean, writes: boolean): void {
+  #fill(low: number, high: number, offset: number, privilege: Privilege, writes: boolean): void {
     const { i32 } = this.#r;
-    const { writable, executable } = this.#pages;
-    const at = (TLB.base + (user ? TLB.size : 0) + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
+    const { readable, writable, executable } = this.#pages;
+    const at = (TLB.base + privilege * TLB.size + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
     if (this.#filledCount < this.#filled.length) this.#filled[this.#filledCount] = at;
     this.#filledCount++;
+    this.#used |= 1 << privilege;
     const tag = low & ~0xfff;
-    i32[at + TLB.read / 4] = tag;
-    i32[at + TLB.read / 4 + 1] = high;
+    i32[at + TLB.read / 4] = readable ? tag : -1;
+    i32[at + TLB.read / 4 + 1] = readable ? high : -1;
     i32[at + TLB.write / 4] = writes && writable ? tag : -1;
     i32[at + TLB.write / 4 + 1] = writes && writable ? high : -1;
     i32[at + TLB.execute / 4] = executable ? tag : -1;
@@ -208,10 +225,10 @@ export class Mmu {
     access: number,
     size: number,
     page: number,
-    user: boolean,
+    privilege: Privilege,
   ): number {
     const nextLow = ((low & ~0xfff) + 0x1000) | 0;
-    const nextPage = this.#walk(nextLow, this.#carry(nextLow, high), 1, access, user);
+    const nextPage = this.#walk(nextLow, this.#carry(nextLow, high), 1, access, privilege);
     if (nextPage < 0) return 0;
     const first = 4096 - (low & 0xfff);
     const within = low & 0xfff;
@@ -257,18 +274,18 @@ export class Mmu {
    * The physical page to fetch instructions from.
    * @returns its offset in the memory; −1 on a fault; −2 when the bus answers there, with the page in {@link lastPage}.
    */
-  fetch(low: number, high: number, user: boolean): number {
+  fetch(low: number, high: number, privilege: Privilege): number {
     const { i32 } = this.#r;
-    const at = (TLB.base + (user ? TLB.size : 0) + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
+    const at = (TLB.base + privilege * TLB.size + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
     const tag = low & ~0xfff;
     if (i32[at + TLB.execute / 4] === tag && i32[at + TLB.execute / 4 + 1] === high)
       return (tag + i32[at + TLB.addend / 4]!) >>> 0;
-    const page = this.#walk(low, high, 1, ACCESS.execute, user);
+    const page = this.#walk(low, high, 1, ACCESS.execute, privilege);
     if (page < 0) return -1;
     const offset = this.physical.offsetOf(page);
     this.lastPage = page;
     if (offset === 0) return -2;
-    this.#fill(low, high, offset, user, !this.#code.holdsCode(offset) && !this.physical.isRom(page));
+    this.#fill(low, high, offset, privilege, !this.#code.holdsCode(offset) && !this.physical.isRom(page));
     return offset;
   }
   /** Number of the physical page that the last {@link fetch} from the bus found. */
@@ -279,3 +296,6 @@ export class Mmu {
     return this.physical.read8(page, at);
   }
 }
+
+/** Number of the 1 GiB of linear addresses that an address lies in. */
+const hugePage = (low: number, high: number): number => high * 4 + (low >>> 30);

@@ -2,6 +2,7 @@ import type { CpuModel } from './cpu-models.ts';
 import { type Fault, VECTOR } from './fault.ts';
 import { ACCESS } from './interpreter/access.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
+import { PRIVILEGE, type Privilege } from './privilege.ts';
 import { CR0, CR4, EFER, type Registers } from './registers.ts';
 import { STATE } from './state.ts';
 
@@ -31,18 +32,24 @@ export class PageWalk {
   readonly #memory: PhysicalMemory;
   /** Address bits in the high half of an entry that the model does not have. */
   readonly #reservedHigh: number;
+  readonly #hugePages: boolean;
 
+  /** Of the last walk. */
+  readable = false;
   /** Of the last walk: another write needs no walk, the page being writable and dirty. */
   writable = false;
   /** Of the last walk. */
   executable = false;
-  /** Of the last walk: 2 or 4 MiB. */
+  /** Of the last walk: 2 MiB or more. */
   large = false;
+  /** Of the last walk: 1 GiB. */
+  huge = false;
 
   constructor(registers: Registers, fault: Fault, memory: PhysicalMemory, model: CpuModel) {
     this.#r = registers;
     this.#fault = fault;
     this.#memory = memory;
+    this.#hugePages = model.features.has('pdpe1gb');
     this.#reservedHigh = 0xf_ffff & ~((1 << (model.physicalBits - 32)) - 1);
   }
 
@@ -50,17 +57,19 @@ export class PageWalk {
    * @param access `ACCESS.read`, `.write` or `.execute`
    * @returns the physical page number, or −1 with {@link Fault} filled in.
    */
-  walk(low: number, high: number, access: number, user: boolean): number {
+  walk(low: number, high: number, access: number, privilege: Privilege): number {
     const { cr0, cr4, efer } = this.#r;
+    this.readable = true;
     this.writable = true;
     this.executable = true;
     this.large = false;
+    this.huge = false;
     if ((cr0 & CR0.pg) === 0) return low >>> 12;
-    if ((cr4 & CR4.pae) === 0) return this.#walk32(low, access, user);
-    if ((efer & EFER.lma) === 0) return this.#walkPae(low, access, user);
+    if ((cr4 & CR4.pae) === 0) return this.#walk32(low, access, privilege);
+    if ((efer & EFER.lma) === 0) return this.#walkPae(low, access, privilege);
     if (high >> 15 !== 0 && high >> 15 !== -1) return this.notCanonical();
     const { u32 } = this.#r;
-    return this.#levels(frameOf(u32[CR3]!, u32[CR3 + 1]!), 39, low, high, access, user);
+    return this.#levels(frameOf(u32[CR3]!, u32[CR3 + 1]!), 39, low, high, access, privilege);
   }
 
   /** #GP(0) for an address that is not canonical. */
@@ -71,26 +80,28 @@ export class PageWalk {
   }
 
   /** @param cause bits `p` and `rsvd` of the error code */
-  #pageFault(low: number, high: number, access: number, user: boolean, cause: number): number {
+  #pageFault(low: number, high: number, access: number, privilege: Privilege, cause: number): number {
     const { i32, cr4, efer } = this.#r;
-    const fetch = access === ACCESS.execute && cr4 & CR4.pae && efer & EFER.nxe;
+    const tellsFetches = (cr4 & CR4.pae && efer & EFER.nxe) || cr4 & CR4.smep;
+    const fetch = access === ACCESS.execute && tellsFetches;
     this.#fault.vector = VECTOR.pf;
-    this.#fault.error = cause | (access === ACCESS.write ? PF.w : 0) | (user ? PF.u : 0) | (fetch ? PF.id : 0);
+    this.#fault.error =
+      cause | (access === ACCESS.write ? PF.w : 0) | (privilege === PRIVILEGE.user ? PF.u : 0) | (fetch ? PF.id : 0);
     i32[STATE.cr2 / 4] = low;
     i32[STATE.cr2 / 4 + 1] = high;
     return -1;
   }
 
   /** 32-bit paging (SDM vol. 3 §4.3): two levels of 4-byte entries, pages of 4 KiB or 4 MiB. */
-  #walk32(low: number, access: number, user: boolean): number {
+  #walk32(low: number, access: number, privilege: Privilege): number {
     const memory = this.#memory;
     const directory = this.#r.u32[CR3]! >>> 12;
     const pdeAt = (low >>> 22) * 4;
     const pde = memory.read32(directory, pdeAt);
-    if ((pde & PTE.p) === 0) return this.#pageFault(low, 0, access, user, 0);
+    if ((pde & PTE.p) === 0) return this.#pageFault(low, 0, access, privilege, 0);
     if (pde & PTE.ps && this.#r.cr4 & CR4.pse) {
-      if (pde & 0x0020_0000) return this.#pageFault(low, 0, access, user, PF.p | PF.rsvd);
-      if (!this.#allows(pde, false, access, user)) return this.#pageFault(low, 0, access, user, PF.p);
+      if (pde & 0x0020_0000) return this.#pageFault(low, 0, access, privilege, PF.p | PF.rsvd);
+      if (!this.#allows(pde, false, access, privilege)) return this.#pageFault(low, 0, access, privilege, PF.p);
       this.large = true;
       this.#mark(directory, pdeAt, pde, access);
       // PSE-36: bits 20:13 are address bits 39:32.
@@ -100,19 +111,19 @@ export class PageWalk {
     const table = pde >>> 12;
     const pteAt = ((low >>> 12) & 0x3ff) * 4;
     const pte = memory.read32(table, pteAt);
-    if ((pte & PTE.p) === 0) return this.#pageFault(low, 0, access, user, 0);
-    if (!this.#allows(pde & pte, false, access, user)) return this.#pageFault(low, 0, access, user, PF.p);
+    if ((pte & PTE.p) === 0) return this.#pageFault(low, 0, access, privilege, 0);
+    if (!this.#allows(pde & pte, false, access, privilege)) return this.#pageFault(low, 0, access, privilege, PF.p);
     this.#mark(table, pteAt, pte, access);
     return pte >>> 12;
   }
 
   /** PAE paging (SDM vol. 3 §4.4): one of four pointers, then two levels. */
-  #walkPae(low: number, access: number, user: boolean): number {
+  #walkPae(low: number, access: number, privilege: Privilege): number {
     const cr3 = this.#r.u32[CR3]!;
     const at = (low >>> 30) * 8 + (cr3 & 0xfe0);
     const entry = this.#memory.read32(cr3 >>> 12, at);
-    if ((entry & PTE.p) === 0) return this.#pageFault(low, 0, access, user, 0);
-    return this.#levels(frameOf(entry, this.#memory.read32(cr3 >>> 12, at + 4)), 21, low, 0, access, user);
+    if ((entry & PTE.p) === 0) return this.#pageFault(low, 0, access, privilege, 0);
+    return this.#levels(frameOf(entry, this.#memory.read32(cr3 >>> 12, at + 4)), 21, low, 0, access, privilege);
   }
 
   /**
@@ -120,7 +131,7 @@ export class PageWalk {
    * @param table page number of the first
    * @param top lowest address bit of its index: 39 or 21
    */
-  #levels(table: number, top: number, low: number, high: number, access: number, user: boolean): number {
+  #levels(table: number, top: number, low: number, high: number, access: number, privilege: Privilege): number {
     const memory = this.#memory;
     const { u32, efer } = this.#r;
     const nxe = (efer & EFER.nxe) !== 0;
@@ -134,32 +145,43 @@ export class PageWalk {
       const offset = memory.offsetOf(page);
       const entry = offset ? u32[(offset + at) >>> 2]! : memory.read32(page, at);
       const entryHigh = offset ? u32[(offset + at + 4) >>> 2]! : memory.read32(page, at + 4);
-      if ((entry & PTE.p) === 0) return this.#pageFault(low, high, access, user, 0);
+      if ((entry & PTE.p) === 0) return this.#pageFault(low, high, access, privilege, 0);
       const large = shift > 12 && (entry & PTE.ps) !== 0;
-      // No pages of 1 GiB, and bits 20:13 of one of 2 MiB are reserved.
-      if (entryHigh & reserved || (large && (shift >= 30 || entry & 0x1f_e000)))
-        return this.#pageFault(low, high, access, user, PF.p | PF.rsvd);
+      if (entryHigh & reserved || (large && entry & this.#reservedLow(shift, top)))
+        return this.#pageFault(low, high, access, privilege, PF.p | PF.rsvd);
       rights &= entry;
       if (entryHigh & NX) noExecute = true;
       const frame = frameOf(entry, entryHigh);
       if (shift === 12 || large) {
-        if (!this.#allows(rights, noExecute, access, user)) return this.#pageFault(low, high, access, user, PF.p);
+        if (!this.#allows(rights, noExecute, access, privilege))
+          return this.#pageFault(low, high, access, privilege, PF.p);
         this.large = large;
+        this.huge = shift === 30;
         this.#mark(page, at, entry, access);
-        return large ? frame - (frame & 0x1ff) + ((low >>> 12) & 0x1ff) : frame;
+        const inside = (1 << (shift - 12)) - 1;
+        return frame - (frame & inside) + ((low >>> 12) & inside);
       }
       if ((entry & PTE.a) === 0) memory.write32(page, at, entry | PTE.a);
       page = frame;
     }
   }
 
+  /** Bits 31:0 of an entry for a large page that must be 0: those of the address in it, below its own (PAT apart). */
+  #reservedLow(shift: number, top: number): number {
+    if (shift === 21) return 0x001f_e000;
+    return shift === 30 && top === 39 && this.#hugePages ? 0x3fff_e000 : PTE.ps;
+  }
+
   /** SDM vol. 3 §4.6. Remembers what else the page allows. */
-  #allows(rights: number, noExecute: boolean, access: number, user: boolean): boolean {
-    this.writable = (rights & PTE.rw) !== 0 || (!user && (this.#r.cr0 & CR0.wp) === 0);
-    this.executable = !noExecute;
-    if (user && (rights & PTE.us) === 0) return false;
+  #allows(rights: number, noExecute: boolean, access: number, privilege: Privilege): boolean {
+    const { cr0, cr4 } = this.#r;
+    const user = privilege === PRIVILEGE.user;
+    const userPage = (rights & PTE.us) !== 0;
+    this.readable = user ? userPage : !userPage || privilege !== PRIVILEGE.guarded;
+    this.writable = this.readable && ((rights & PTE.rw) !== 0 || (!user && (cr0 & CR0.wp) === 0));
+    this.executable = !noExecute && (user ? userPage : !userPage || (cr4 & CR4.smep) === 0);
     if (access === ACCESS.write) return this.writable;
-    return access !== ACCESS.execute || this.executable;
+    return access === ACCESS.execute ? this.executable : this.readable;
   }
 
   /** Accessed and dirty bits of the entry that maps the page (SDM vol. 3 §4.8). */

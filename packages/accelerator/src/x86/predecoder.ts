@@ -88,7 +88,7 @@ export class Predecoder {
    * @returns undefined when something else is mapped there by now, which the guest did not say by INVLPG
    */
   again(record: number): Escaping | undefined {
-    const { r, mmu, cpl, bits64, codeBits } = this.#cpu;
+    const { r, mmu, privilege, bits64, codeBits } = this.#cpu;
     const escaping = this.#again;
     let result: DecodeResult = DECODE.ok;
     if (record < FIRST)
@@ -100,7 +100,7 @@ export class Predecoder {
         const at = (low + i) | 0;
         if (i === 0 || (at & 0xfff) === 0) {
           if (i > 0 && this.complete(i)) break;
-          page = mmu.fetch(at, at === 0 && i > 0 && bits64 ? high + 1 : high, cpl === 3);
+          page = mmu.fetch(at, at === 0 && i > 0 && bits64 ? high + 1 : high, privilege);
           if (page < 0) return undefined;
         }
         this.bytes[i] = r.u8[page + (at & 0xfff)]!;
@@ -258,7 +258,8 @@ export class Predecoder {
     this.#record(at, handler, start, count);
     u8[at + RECORD.length] = insn.length;
     let field = RECORD.a as number;
-    for (let n = 0; n < insn.count && field <= RECORD.b; n++) {
+    const lastField = memory ? RECORD.b : RECORD.base;
+    for (let n = 0; n < insn.count && field <= lastField; n++) {
       const { kind, reg, high } = insn.operands[n as 0]!;
       if (!isRegister(kind)) continue;
       u16[(at + field) >> 1] =

@@ -17,7 +17,8 @@ export class Stack {
   /** Lowest and highest valid offset. */
   readonly #low: number;
   readonly #high: number;
-  readonly #user: boolean;
+  /** At which level; undefined: at the one in force. */
+  readonly #user: boolean | undefined;
   /** Error code of the #SS for an offset beyond the limit. */
   readonly #error: number;
   /** As wide as the stack is. */
@@ -30,7 +31,7 @@ export class Stack {
     low: number,
     high: number,
     pointer: bigint,
-    user: boolean,
+    user: boolean | undefined,
     error: number,
   ) {
     this.#cpu = cpu;
@@ -50,7 +51,7 @@ export class Stack {
     const low = r.u32[at + SEGMENT.low / 4]!;
     const high = r.u32[at + SEGMENT.high / 4]!;
     const bits = cpu.stackBits;
-    return new Stack(cpu, bits, r.base(SEGREG.ss), low, high, r.gpr(GPR.rsp, bits), cpu.cpl === 3, error);
+    return new Stack(cpu, bits, r.base(SEGREG.ss), low, high, r.gpr(GPR.rsp, bits), undefined, error);
   }
 
   /** The stack that a checked descriptor of SS makes, at privilege level `cpl`. */

@@ -40,6 +40,10 @@ export const STATE = {
   mxcsr: 0x0e0,
   /** Not zero when CLI and STI are allowed outright (i32): CPL ≤ IOPL, or real mode. */
   mayChangeIf: 0x0e4,
+  /** Not zero at CPL 0 (i32). */
+  level0: 0x0ec,
+  /** Offset of the TLB for implicit supervisor accesses, and for all supervisor's while EFLAGS.AC is clear (i32). */
+  guardedTlb: 0x0f8,
   /** Record at which a run ended with `fault`, `restart` or `escaped` (i32). */
   record: 0x0e8,
   /** Not zero unless x87 instructions may be used and mask all exceptions (i32): then they go by escapes. */
@@ -86,8 +90,8 @@ export const SEGMENT = {
 export const JUMP_CACHE = { base: 0x1_0000, entries: 4096, entrySize: 16, rip: 0, key: 8, block: 12 } as const;
 
 /**
- * Translation look-aside buffers, one for supervisor and one for user accesses, direct-mapped by page number. Tags
- * are linear page addresses; −1 in a tag sends the access to `Mmu.translate`.
+ * Translation look-aside buffers, one for each `PRIVILEGE`, direct-mapped by page number. Tags are linear page
+ * addresses; −1 in a tag sends the access to `Mmu.translate`.
  */
 export const TLB = {
   base: 0x2_0000,
@@ -101,6 +105,8 @@ export const TLB = {
   addend: 0x18,
   /** Bytes of one buffer. */
   size: 1024 * 32,
+  /** How many there are. */
+  count: 3,
 } as const;
 
 /** Predecoded instructions; see `interpreter/record.ts`. */

@@ -66,7 +66,7 @@ export class SoftVcpu implements Vcpu {
     const { cpu } = this;
     const runtime = {
       translate: (low: number, high: number, info: number) => {
-        const at = cpu.mmu.translate(low, high, info, cpu.cpl === 3);
+        const at = cpu.mmu.translate(low, high, info, cpu.privilege);
         this.#charge(at === STATE.bounce ? COST.window : COST.miss);
         return at;
       },

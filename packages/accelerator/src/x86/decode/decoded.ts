@@ -78,7 +78,7 @@ export class Decoded {
   /** The last F2 or F3 prefix, also where it selects the row. */
   rep: 0 | 0xf2 | 0xf3 = 0;
   lock = false;
-  /** The REX byte, 40–4F; 0 when there is none. */
+  /** The REX byte, 40–4F, or its bits from VEX; 0 when there is none. */
   rex = 0;
   hasRex = false;
 

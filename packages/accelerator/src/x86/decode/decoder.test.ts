@@ -290,8 +290,14 @@ describe('#UD', () => {
       '62 00',
       '82 c0 00',
       '9a 00 00 00 00 00 00',
-      'c4 00',
-      'c5 00',
+      'c4 e0 78 f2 c0', // no such map
+      'c4 e2 7c f2 c0', // VEX.L
+      'c5 f8 77',
+      '66 c4 e2 70 f2 c0', // a prefix that VEX stands for
+      'f2 c4 e2 70 f2 c0',
+      'f0 c4 e2 70 f2 c0',
+      '48 c4 e2 70 f2 c0',
+      'c4 e3 73 f0 c0 01', // RORX has no second source
       'ce',
       'd4 0a',
       'd6',
@@ -301,7 +307,8 @@ describe('#UD', () => {
     [32, 'f3 0f ae c0'],
     [32, '8d c0'],
     [32, '0f b2 c0'],
-    [32, 'c4 c0'],
+    [32, 'c4 e0 78'],
+    [16, 'c4 e2 70 f2 c0'],
     [32, 'ff d8'],
     [32, 'ff f8'],
     [32, 'fe d0'],

@@ -1,8 +1,9 @@
+import { VEX_MAPS } from '../isa/opcode.ts';
 import type { Feature } from '../isa/row.ts';
 import { ROWS } from '../isa/rows.ts';
 import { BASE_RIP, DECODE, type Decoded, type DecodeResult, OPERAND_KIND, type Operand, SEG } from './decoded.ts';
 import { Lookup, NO_ROW } from './lookup.ts';
-import { ANY_MOD, D64, F64, FROM, IMPLIED_MEMORY, LOCKABLE, MAX_OPERANDS, MODRM, Plan } from './plan.ts';
+import { ANY_MOD, D64, F64, FROM, IMPLIED_MEMORY, LOCKABLE, MAX_OPERANDS, MODRM, Plan, VVVV } from './plan.ts';
 
 /** Longest instruction, in bytes (SDM vol. 2 §2.3.11). */
 export const MAX_LENGTH = 15;
@@ -44,8 +45,9 @@ const CONTROL_REGISTERS = (1 << 0) | (1 << 2) | (1 << 3) | (1 << 4) | (1 << 8);
  * It follows Intel where vendors differ. DEVIATION (AMD): in 64-bit mode 66 does not shorten near branches; far branches
  * through memory take REX.W; 0F 0D with a register is a hint; LOCK MOV CR0 is not CR8; SYSCALL is for 64-bit mode only.
  * In all else a Zen 5 in 64-bit mode finds the same encodings valid and the same lengths.
- * NOT IMPLEMENTED: VEX, XOP and EVEX (C4, C5, 8F and 62 where they are no instruction of old are #UD), 3DNow!, SSE4a,
- * VMX, SVM, TSX.
+ * DEVIATION §2.3: VEX is #UD in all 16-bit code, as it is in real and virtual-8086 mode.
+ * NOT IMPLEMENTED: vectors by VEX, XOP and EVEX (8F and 62 where they are no instruction of old are #UD), 3DNow!,
+ * SSE4a, VMX, SVM, TSX.
  */
 export class Decoder {
   readonly #legacy: Lookup;
@@ -54,6 +56,8 @@ export class Decoder {
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
   #limit = 0;
+  /** VEX.vvvv of the instruction under way, as a register. */
+  #vvvv = 0;
 
   /** @param has whether the processor has a CPUID feature; encodings of others mean what they did before it. */
   constructor(has: (feature: Feature) => boolean = () => true) {
@@ -116,6 +120,30 @@ export class Decoder {
       }
     }
 
+    let mandatory = rep === 0xf3 ? 2 : rep === 0xf2 ? 3 : opsize66 ? 1 : 0;
+    let vex = false;
+    if ((byte === 0xc4 || byte === 0xc5) && map === 0 && bits !== 16) {
+      if (at >= limit) return DECODE.needMore;
+      // In 32-bit code these are LES and LDS, whose register forms VEX has taken.
+      vex = bits === 64 || bytes[at]! >= 0xc0;
+    }
+    if (vex) {
+      if (byte === 0xc4 && at + 1 >= limit) return DECODE.needMore;
+      const first = bytes[at++]!;
+      const last = byte === 0xc4 ? bytes[at++]! : first & 0x7f;
+      map = VEX_MAPS + (byte === 0xc4 ? first & 31 : 1);
+      // Prefixes that VEX stands for may not be there as well; nor is there an instruction of ours with VEX.L.
+      if (mandatory !== 0 || rex !== 0 || lock || last & 4 || map === VEX_MAPS || map > VEX_MAPS + 3) {
+        this.#at = at;
+        return DECODE.undefined;
+      }
+      mandatory = last & 3;
+      this.#vvvv = (~last >> 3) & (bits === 64 ? 15 : 7);
+      rex = bits === 64 ? ((last >> 4) & 8) | ((~first >> 5) & (byte === 0xc4 ? 7 : 4)) : 0;
+      if (at >= limit) return DECODE.needMore;
+      byte = bytes[at++]!;
+    }
+
     const lookup = bits === 64 ? this.#long : this.#legacy;
     let index = lookup.root[(map << 8) | byte]!;
     let modrm = -1;
@@ -124,7 +152,6 @@ export class Decoder {
         if (at >= limit) return DECODE.needMore;
         modrm = bytes[at++]!;
       }
-      const mandatory = rep === 0xf3 ? 2 : rep === 0xf2 ? 3 : opsize66 ? 1 : 0;
       index = lookup.row(index, modrm & 0xff, mandatory, rex);
     }
     if (index === NO_ROW) {
@@ -137,13 +164,18 @@ export class Decoder {
       modrm = bytes[at++]!;
     }
 
+    if (vex && !(attributes & VVVV) && this.#vvvv !== 0) {
+      this.#at = at;
+      return DECODE.undefined;
+    }
+
     out.row = ROWS[index]!;
     out.rep = rep;
     out.lock = lock;
     out.rex = rex;
     out.hasRex = rex !== 0;
     out.asize = bits === 64 ? (asize67 ? 32 : 64) : (bits === 32) !== asize67 ? 32 : 16;
-    out.opsize = operandSize(bits, attributes, rex, opsize66);
+    out.opsize = vex ? (rex & 8 ? 64 : 32) : operandSize(bits, attributes, rex, opsize66);
     out.segOverride = override >= 0;
     out.seg = attributes & IMPLIED_MEMORY ? (override < 0 ? SEG.ds : override) : -1;
     out.mod = 0;
@@ -252,6 +284,9 @@ export class Decoder {
         case FROM.debug:
           if (out.reg > 7) return DECODE.undefined;
           set(operand, OPERAND_KIND.dr, out.reg);
+          break;
+        case FROM.vvvv:
+          set(operand, OPERAND_KIND.gpr, this.#vvvv);
           break;
         case FROM.opcode:
           setGpr(operand, (opcode & 7) | ((out.rex & 1) << 3), out.hasRex);

@@ -44,7 +44,7 @@ export function specificity(row: Row): number {
 /** Opcode map, opcode byte, prefix, REX and ModRM → row, by two or three array accesses. For one of the modes. */
 export class Lookup {
   /** By `map << 8 | byte`: a row's index, {@link NO_ROW}, or −2 − the number of a node. */
-  readonly root = new Int16Array(4 * 256).fill(NO_ROW);
+  readonly root = new Int16Array(7 * 256).fill(NO_ROW);
   /** By node: what it tells apart of ModRM, shifted left by 8 (an offset into the projections). */
   readonly #projection: number[] = [];
   /** By node: which bit of REX it looks at. */

@@ -32,6 +32,7 @@ export const FROM = {
   full: 25, // 16, 32 or 64 bits by operand size
   relativeByte: 26,
   relative: 27, // 16 or 32 bits by operand size
+  vvvv: 28, // general register by VEX.vvvv
 } as const;
 
 /** Attributes of a row as bits. */
@@ -41,11 +42,13 @@ export const D64 = 4;
 export const F64 = 8;
 export const ANY_MOD = 16;
 export const IMPLIED_MEMORY = 32;
+export const VVVV = 64;
 
 export const MAX_OPERANDS = 4;
 
 const BY_ADDRESSING: Readonly<Partial<Record<Addressing, number>>> = {
   A: FROM.farPointer,
+  B: FROM.vvvv,
   C: FROM.control,
   D: FROM.debug,
   E: FROM.rmGpr,
@@ -80,7 +83,7 @@ const IMMEDIATE: Readonly<Partial<Record<OperandType, number>>> = {
 
 /** The rows as numbers in flat arrays, which is what the decoder reads. */
 export class Plan {
-  /** By row: the bits MODRM to IMPLIED_MEMORY. */
+  /** By row: the bits MODRM to VVVV. */
   readonly bits: Uint8Array;
   readonly counts: Uint8Array;
   /** By row × {@link MAX_OPERANDS} + operand: one of {@link FROM}. */
@@ -115,7 +118,8 @@ function bitsOf(row: Row): number {
     (row.d64 ? D64 : 0) |
     (row.f64 ? F64 : 0) |
     (row.anyMod ? ANY_MOD : 0) |
-    (row.impliedMemory ? IMPLIED_MEMORY : 0)
+    (row.impliedMemory ? IMPLIED_MEMORY : 0) |
+    (row.operands.some(({ addressing }) => addressing === 'B') ? VVVV : 0)
   );
 }
 

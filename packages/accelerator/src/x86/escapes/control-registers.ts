@@ -4,6 +4,7 @@ import { type Decoded, OPERAND_KIND } from '../decode/decoded.ts';
 import { VECTOR } from '../fault.ts';
 import { CR0, CR4, EFER, RIGHTS, SEGREG } from '../registers.ts';
 import { STATE } from '../state.ts';
+import { requireNoUmip } from './descriptor-tables.ts';
 import type { Escape } from './escape.ts';
 
 /** Bits of CR0 that exist; writes to others are ignored (SDM vol. 3 §2.5). ET is always 1. */
@@ -17,6 +18,12 @@ const CR4_FEATURES: readonly (readonly [bit: number, feature: CpuFeature])[] = [
   [CR4.pge, 'pge'],
   [CR4.osfxsr, 'fxsr'],
   [CR4.osxmmexcpt, 'sse'],
+  [CR4.umip, 'umip'],
+  [CR4.fsgsbase, 'fsgsbase'],
+  [CR4.pcide, 'pcid'],
+  [CR4.osxsave, 'xsave'],
+  [CR4.smep, 'smep'],
+  [CR4.smap, 'smap'],
 ];
 const cr4Bits = (cpu: Cpu): number =>
   CR4_FEATURES.reduce((bits, [bit, feature]) => (cpu.has(feature) ? bits | bit : bits), CR4.pce as number);
@@ -31,6 +38,7 @@ export function writeCr0(cpu: Cpu, value: number): number {
   const paging = (next & CR0.pg) !== 0;
   if (paging && !(next & CR0.pe)) cpu.gp();
   if (next & CR0.nw && !(next & CR0.cd)) cpu.gp();
+  if (!paging && r.cr4 & CR4.pcide) cpu.gp();
   if (paging !== ((old & CR0.pg) !== 0)) {
     if (paging && r.efer & EFER.lme) {
       // IA-32e mode begins in compatibility mode, with PAE and a TSS that it knows.
@@ -52,8 +60,9 @@ function writeCr4(cpu: Cpu, next: number): number {
   if (next & ~cr4Bits(cpu)) cpu.gp();
   if (cpu.longMode && !(next & CR4.pae)) cpu.gp();
   const changed = next ^ r.cr4;
+  if (changed & next & CR4.pcide && (!cpu.longMode || r.cr3 & 0xfffn)) cpu.gp();
   r.cr4 = next;
-  if (changed & (CR4.pse | CR4.pae | CR4.pge)) cpu.flushTlb();
+  if (changed & (CR4.pse | CR4.pae | CR4.pge | CR4.pcide | CR4.smep | CR4.smap)) cpu.flushTlb();
   cpu.updateMode();
   return cpu.leave();
 }
@@ -84,9 +93,11 @@ export function movToCr(cpu: Cpu, i: Decoded): number | undefined {
     return undefined;
   }
   if (n === 3) {
-    if (high >>> (cpu.model.physicalBits - 32)) cpu.gp();
+    // With CR4.PCIDE set, bit 63 asks to keep translations, which nobody must (SDM vol. 3 §4.10.4.1), and is not stored.
+    const address = cpu.r.cr4 & CR4.pcide ? high & 0x7fff_ffff : high;
+    if (address >>> (cpu.model.physicalBits - 32)) cpu.gp();
     u32[CR + 6] = low;
-    u32[CR + 7] = high;
+    u32[CR + 7] = address;
     cpu.flushTlb();
     return cpu.leave();
   }
@@ -138,6 +149,7 @@ export const controlRegisters = {
     return writeCr0(cpu, (old & ~0xe) | value);
   },
   smsw: (cpu, i) => {
+    requireNoUmip(cpu);
     const value = BigInt(cpu.r.cr0);
     cpu.write(i, 0, i.operands[0].kind === OPERAND_KIND.gpr ? value : value & 0xffffn);
   },

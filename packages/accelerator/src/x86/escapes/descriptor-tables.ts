@@ -1,9 +1,14 @@
 import { type Cpu, isCanonical } from '../cpu.ts';
 import type { Decoded } from '../decode/decoded.ts';
-import { SEGREG } from '../registers.ts';
+import { CR4, SEGREG } from '../registers.ts';
 import { type Descriptor, findDescriptor, isNull, loadLdtr, loadTr, SYSTEM_TYPE } from '../segmentation.ts';
 import { FLAG, STATE } from '../state.ts';
 import type { Escape } from './escape.ts';
+
+/** #GP(0) for user programs when the system keeps its tables from them (SDM vol. 3 §2.5, CR4.UMIP). */
+export function requireNoUmip(cpu: Cpu): void {
+  if (cpu.r.cr4 & CR4.umip && cpu.cpl > 0) cpu.gp();
+}
 
 /** #UD in real and virtual-8086 mode. */
 function requireProtected(cpu: Cpu): void {
@@ -29,6 +34,7 @@ const loadTable =
 const storeTable =
   (table: number): Escape =>
   (cpu, i) => {
+    requireNoUmip(cpu);
     const bits = cpu.bits64 ? 64 : 32;
     const bytes = 2 + bits / 8;
     const at = cpu.address(i, bytes, true);
@@ -41,6 +47,7 @@ const storeSelector =
   (n: number): Escape =>
   (cpu, i) => {
     requireProtected(cpu);
+    requireNoUmip(cpu);
     cpu.write(i, 0, BigInt(cpu.r.selector(n)));
   };
 

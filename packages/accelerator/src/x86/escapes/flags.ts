@@ -40,7 +40,7 @@ export const flags = {
     loadFlags(cpu, i.opsize, value);
     if (i.opsize !== 16 && !cpu.v86) r.setSystemFlag(FLAG.vif | FLAG.vip, false);
     const changed = r.flags ^ before;
-    if (changed & FLAG.iopl) cpu.updateMode();
+    if (changed & (FLAG.iopl | FLAG.ac)) cpu.updateMode();
     // The run loop must see an interrupt that may come now, and a trap to take after the next instruction.
     return changed & (FLAG.iopl | FLAG.tf) || (changed & FLAG.if && cpu.announced) ? cpu.leave() : undefined;
   },

@@ -14,8 +14,13 @@ function requireSse(cpu: Cpu): void {
   if (vector) cpu.raise(vector);
 }
 
-const setMxcsr = (cpu: Cpu, value: number): void => {
+/** #GP(0) for bits of MXCSR that do not exist. */
+export function requireMxcsr(cpu: Cpu, value: number): void {
   if (value & ~MXCSR_MASK) cpu.gp();
+}
+
+const setMxcsr = (cpu: Cpu, value: number): void => {
+  requireMxcsr(cpu, value);
   cpu.setMxcsr(value);
 };
 

@@ -9,11 +9,13 @@ import { fpuState } from './fpu-state.ts';
 import { integer } from './integer.ts';
 import { io } from './io.ts';
 import { msrs } from './msrs.ts';
+import { segmentBases } from './segment-bases.ts';
 import { segmentMoves } from './segment-moves.ts';
 import { softwareInterrupt } from './software-interrupt.ts';
 import { SSE_ESCAPES } from './sse.ts';
 import { system } from './system.ts';
 import { x87 } from './x87.ts';
+import { xsave } from './xsave.ts';
 
 /**
  * Instructions carried out in TypeScript, by mnemonic: those without a description in `semantics/`, and the rare halves
@@ -32,8 +34,10 @@ export const ESCAPES: Escapes = {
   ...integer,
   ...io,
   ...msrs,
+  ...segmentBases,
   ...segmentMoves,
   ...softwareInterrupt,
   ...SSE_ESCAPES,
   ...system,
+  ...xsave,
 };

@@ -4,6 +4,7 @@ import { DECODE, Decoded, OPERAND_KIND } from '../decode/decoded.ts';
 import { Decoder } from '../decode/decoder.ts';
 import { ESCAPES } from '../escapes/index.ts';
 import { ROWS } from '../isa/rows.ts';
+import { PRIVILEGE } from '../privilege.ts';
 import { RECORDS, SEGMENT, STATE } from '../state.ts';
 import { x87Opcode } from '../x87/opcode.ts';
 import { generateInterpreter } from './generate.ts';
@@ -48,7 +49,8 @@ export class InstructionBench {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(interpreter.bytes)), {
       env: {
         memory: guest.memory,
-        translate: (low: number, high: number, info: number) => cpu.mmu.translate(low, high, info, false),
+        translate: (low: number, high: number, info: number) =>
+          cpu.mmu.translate(low, high, info, PRIVILEGE.supervisor),
         commit: () => cpu.mmu.commit(),
         escape: () => this.#escape(),
         segmentFault: () => {},
@@ -94,7 +96,7 @@ export class InstructionBench {
     };
     let field: number = RECORD.a;
     for (const { kind, reg } of insn.operands.slice(0, insn.count)) {
-      if (!isRegister(kind) || field > RECORD.b) continue;
+      if (!isRegister(kind) || field > (insn.isMem ? RECORD.b : RECORD.base)) continue;
       u16[(at + field) >> 1] =
         kind === OPERAND_KIND.st ? reg : bases[kind]! + (kind === OPERAND_KIND.gpr ? 8 : 16) * reg;
       field += 2;
@@ -102,7 +104,7 @@ export class InstructionBench {
     i32[(at + RECORD.imm) >> 2] = insn.immLo;
     i32[(at + RECORD.imm + 4) >> 2] = insn.immHi;
     u16[(at + RECORD.segment) >> 1] = STATE.segments + SEGMENT.size * Math.max(insn.seg, 0);
-    u16[(at + RECORD.base) >> 1] = insn.base >= 0 ? STATE.gpr + 8 * insn.base : STATE.zero;
+    if (insn.isMem) u16[(at + RECORD.base) >> 1] = insn.base >= 0 ? STATE.gpr + 8 * insn.base : STATE.zero;
     u16[(at + RECORD.index) >> 1] = STATE.zero;
     i32[(at + RECORD.disp) >> 2] = insn.disp;
     if (insn.row.unit === 'x87') u16[(at + RECORD.opcode) >> 1] = x87Opcode(insn);

@@ -27,8 +27,11 @@ export class RecordOps extends WasmOps {
   #registerField(operand: number): number {
     let registers = 0;
     for (let i = 0; i < operand; i++) if (isRegister(this.form.operands[i]!.kind)) registers++;
-    if (registers > 1) throw new Error(`${this.form.mnemonic} has more than two register operands`);
-    return registers === 0 ? RECORD.a : RECORD.b;
+    // Without an operand in memory there is no base, and a third register may have its place.
+    const fields = this.#addressing === ADDRESSING.none ? [RECORD.a, RECORD.b, RECORD.base] : [RECORD.a, RECORD.b];
+    const field = fields[registers];
+    if (field === undefined) throw new Error(`${this.form.mnemonic} has too many register operands`);
+    return field;
   }
 
   /** Address of a register operand in the CPU state. */

@@ -12,7 +12,7 @@ export const RECORD = {
   /** First and second register operand (u16); of ST(i), the i. An address record: the bytes to check; 1 when they are written. */
   a: 4,
   b: 6,
-  /** Base and index register of the memory operand; `STATE.zero` where there is none (u16). */
+  /** Base and index register of the memory operand; `STATE.zero` where there is none (u16). Without one: third register. */
   base: 8,
   index: 10,
   /** Log₂ of the index's factor (u8). */

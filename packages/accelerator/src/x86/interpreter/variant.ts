@@ -85,6 +85,7 @@ function addressingsOf(row: Row, hot: boolean): Addressing[] {
 
 const KINDS: Record<OperandSpec['addressing'], OperandKind> = {
   A: OPERAND_KIND.farptr,
+  B: OPERAND_KIND.gpr,
   C: OPERAND_KIND.cr,
   D: OPERAND_KIND.dr,
   E: OPERAND_KIND.gpr,

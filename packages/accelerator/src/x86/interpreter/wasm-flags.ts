@@ -1,3 +1,4 @@
+import { PRIVILEGE, tlbOf } from '../privilege.ts';
 import type { Width } from '../semantics/form.ts';
 import type { StatusFlag, SystemFlag } from '../semantics/ops.ts';
 import { FLAG, STATE } from '../state.ts';
@@ -132,6 +133,17 @@ export abstract class WasmFlags extends WasmIntegers {
 
   mayChangeIf(): Value {
     return this.f.load('i32.load', this.zero, STATE.mayChangeIf);
+  }
+
+  atLevel0(): Value {
+    return this.f.load('i32.load', this.zero, STATE.level0);
+  }
+
+  setUserAccess(condition: Value): void {
+    const f = this.f;
+    this.setSystemFlag('ac', condition);
+    const guarded = f.load('i32.load', this.zero, STATE.guardedTlb);
+    f.store('i32.store', this.zero, STATE.tlb, f.select(condition, f.i32(tlbOf(PRIVILEGE.supervisor)), guarded));
   }
 
   packFlags(): Value {

@@ -1,5 +1,7 @@
-/** Opcode maps, by escape bytes: none, 0F, 0F 38, 0F 3A. */
-export type OpcodeMap = 0 | 1 | 2 | 3;
+/** Opcode maps, by escape bytes: none, 0F, 0F 38, 0F 3A; and the last three by VEX. */
+export type OpcodeMap = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+/** What VEX.mmmmm is added to, to make an {@link OpcodeMap}. */
+export const VEX_MAPS = 3;
 
 /** A mandatory prefix; `np`: none of the three may be there. */
 export type MandatoryPrefix = 'np' | '66' | 'f3' | 'f2';
@@ -27,8 +29,9 @@ const MANDATORY: readonly string[] = ['np', '66', 'f3', 'f2'];
 const REX: readonly string[] = ['w0', 'w1', 'b0'];
 
 /**
- * Parses `[np|66|f3|f2] [w0|w1|b0] [0f [38|3a]] byte[+r] [/digit | modrm | modrm+i] [mem|reg]`. A ModRM byte is written
- * as such (`d9 e8`); with `+i` its low three bits are an operand (`d8 c0+i`).
+ * Parses `[vex] [np|66|f3|f2] [w0|w1|b0] [0f [38|3a]] byte[+r] [/digit | modrm | modrm+i] [mem|reg]`. A ModRM byte is written
+ * as such (`d9 e8`); with `+i` its low three bits are an operand (`d8 c0+i`). With `vex`, prefix, W and escapes are those
+ * that VEX stands for; VEX.L is 0.
  */
 export function parseOpcode(text: string): Opcode {
   const words = text.split(' ');
@@ -39,6 +42,8 @@ export function parseOpcode(text: string): Opcode {
     word !== undefined && /^[0-9a-f]{2}$/.test(word) ? Number.parseInt(word, 16) : fail();
   const out: { -readonly [K in keyof Opcode]: Opcode[K] } = { map: 0, byte: 0, plusR: false };
 
+  const vex = words[0] === 'vex';
+  if (vex) words.shift();
   // 66, F3 and F2 are prefixes here only if something follows; none of them is an opcode.
   if (MANDATORY.includes(words[0]!)) out.prefix = words.shift() as MandatoryPrefix;
   if (REX.includes(words[0]!)) out.rex = words.shift() as 'w0' | 'w1' | 'b0';
@@ -47,6 +52,10 @@ export function parseOpcode(text: string): Opcode {
     word = words.shift() ?? fail();
     out.map = word === '38' ? 2 : word === '3a' ? 3 : 1;
     if (out.map > 1) word = words.shift() ?? fail();
+  }
+  if (vex) {
+    if (out.map === 0 || out.prefix === undefined) fail();
+    out.map = (out.map + VEX_MAPS) as OpcodeMap;
   }
   if (word.endsWith('+r')) {
     out.plusR = true;

@@ -1,6 +1,7 @@
 /** Where an operand lies: the capital letter of the manual's operand codes (SDM vol. 2 §A.2.1), or a fixed register. */
 export type Addressing =
   | 'A' // far pointer in the instruction
+  | 'B' // general register by VEX.vvvv
   | 'C' // control register by ModRM.reg
   | 'D' // debug register by ModRM.reg
   | 'E' // general register or memory by ModRM.rm
@@ -104,7 +105,7 @@ const FIXED: Readonly<Record<string, OperandSpec>> = {
 /** Where the manual writes another type than it means: immediates and displacements grow to the operand size. */
 const WRITTEN: Readonly<Record<string, OperandType>> = { M: 'none', Iz: 'zs', Jz: 'zs', Jb: 'bs' };
 
-const LETTERS = 'ACDEGIJMNOPQRSUVWXYZ';
+const LETTERS = 'ABCDEGIJMNOPQRSUVWXYZ';
 const isType = (text: string): text is OperandType => Object.hasOwn(TYPES, text);
 
 function parseOperand(code: string): OperandSpec {

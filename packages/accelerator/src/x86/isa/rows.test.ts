@@ -4,13 +4,21 @@ import { Decoder } from '../decode/decoder.ts';
 import { hasModrm, Lookup, modOf, specificity } from '../decode/lookup.ts';
 import { MAX_OPERANDS } from '../decode/plan.ts';
 import { sampleEncoding } from '../decode/sample.ts';
+import { VEX_MAPS } from './opcode.ts';
 import type { Row } from './row.ts';
 import { ROWS } from './rows.ts';
 
 const name = (row: Row) =>
   `${row.opcode} ${row.mnemonic} ${row.operands.map(o => o.code)}${row.i64 ? ' i64' : row.o64 ? ' o64' : ''}`;
 const names = (rows: readonly Row[]) => rows.map(name);
-const modes = (row: Row) => (row.i64 ? ([16, 32] as const) : row.o64 ? ([64] as const) : ([16, 32, 64] as const));
+const modes = (row: Row) =>
+  row.map > VEX_MAPS
+    ? ([32, 64] as const)
+    : row.i64
+      ? ([16, 32] as const)
+      : row.o64
+        ? ([64] as const)
+        : ([16, 32, 64] as const);
 
 /** Multiplicative, the same everywhere; enough to visit the cases. */
 function seeded(seed: number): (n: number) => number {

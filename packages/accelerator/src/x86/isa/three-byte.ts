@@ -1,5 +1,5 @@
-import { aes, cpl0, cpuid, f64, pclmul, sha, sse41, sse42, ssse3, unaligned } from './attributes.ts';
-import { row } from './row.ts';
+import { aes, cpl0, cpuid, f64, pclmul, sha, sse41, sse42, ssse3, unaligned, undef } from './attributes.ts';
+import { AF, PF, row, SF } from './row.ts';
 
 /** The three-byte maps 0F 38 and 0F 3A on XMM and general registers; forms on MMX registers are in `mmx.ts`. */
 export const THREE_BYTE = [
@@ -71,6 +71,20 @@ export const THREE_BYTE = [
   row('f2 0f 38 f1', 'crc32', 'Gy,Ev', cpuid('sse4.2')),
   row('66 0f 38 f6', 'adcx', 'Gy,Ey', cpuid('adx')),
   row('f3 0f 38 f6', 'adox', 'Gy,Ey', cpuid('adx')),
+  // VEX: BMI1, BMI2
+  row('vex np 0f 38 f2', 'andn', 'Gy,By,Ey', cpuid('bmi1'), undef(AF | PF)),
+  row('vex np 0f 38 f3 /1', 'blsr', 'By,Ey', cpuid('bmi1'), undef(AF | PF)),
+  row('vex np 0f 38 f3 /2', 'blsmsk', 'By,Ey', cpuid('bmi1'), undef(AF | PF)),
+  row('vex np 0f 38 f3 /3', 'blsi', 'By,Ey', cpuid('bmi1'), undef(AF | PF)),
+  row('vex np 0f 38 f5', 'bzhi', 'Gy,Ey,By', cpuid('bmi2'), undef(AF | PF)),
+  row('vex f3 0f 38 f5', 'pext', 'Gy,By,Ey', cpuid('bmi2')),
+  row('vex f2 0f 38 f5', 'pdep', 'Gy,By,Ey', cpuid('bmi2')),
+  row('vex f2 0f 38 f6', 'mulx', 'Gy,By,Ey', cpuid('bmi2')),
+  row('vex np 0f 38 f7', 'bextr', 'Gy,Ey,By', cpuid('bmi1'), undef(AF | SF | PF)),
+  row('vex 66 0f 38 f7', 'shlx', 'Gy,Ey,By', cpuid('bmi2')),
+  row('vex f3 0f 38 f7', 'sarx', 'Gy,Ey,By', cpuid('bmi2')),
+  row('vex f2 0f 38 f7', 'shrx', 'Gy,Ey,By', cpuid('bmi2')),
+  row('vex f2 0f 3a f0', 'rorx', 'Gy,Ey,Ib', cpuid('bmi2')),
   // 0F 3A (table A-5)
   row('66 0f 3a 08', 'roundps', 'Vps,Wps,Ib', sse41(2)),
   row('66 0f 3a 09', 'roundpd', 'Vpd,Wpd,Ib', sse41(2)),

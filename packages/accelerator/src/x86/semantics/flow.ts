@@ -173,6 +173,15 @@ const jcxz: Description = {
   run: (o, f) => o.branch(o.compare('eq', f.asize, o.gpr(f.asize, GPR.rcx), o.constant(f.asize, 0))),
 };
 
+/** CLAC and STAC, which are no instructions above level 0. */
+const userAccess = (value: 0 | 1): Description => ({
+  run(o) {
+    const no = o.compare('eq', 32, o.atLevel0(), o.constant(32, 0));
+    o.if(no, () => o.raise(6));
+    o.setUserAccess(o.constant(32, value));
+  },
+});
+
 export const flow = {
   push: pushOperand,
   pop: popOperand,
@@ -186,6 +195,8 @@ export const flow = {
   loopz: loop(1),
   loopnz: loop(0),
   jcxz,
+  clac: userAccess(0),
+  stac: userAccess(1),
   cli: {
     run: o =>
       o.if(

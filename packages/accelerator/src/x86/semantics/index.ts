@@ -1,3 +1,4 @@
+import { bitManipulation } from './bit-manipulation.ts';
 import type { Description } from './description.ts';
 import { flow } from './flow.ts';
 import { integer } from './integer.ts';
@@ -14,6 +15,7 @@ import { x87 } from './x87.ts';
 
 const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...integer,
+  ...bitManipulation,
   ...flow,
   ...strings,
   ...vectorMove,

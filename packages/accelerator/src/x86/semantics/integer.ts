@@ -308,7 +308,7 @@ function upperProduct<V>(o: Ops<V>, a: V, b: V, signed: boolean): V {
 }
 
 /** Both halves of a product, and whether the upper half says more than the lower one's sign (or zero) extension. */
-function product<V>(o: Ops<V>, w: Width, a: V, b: V, signed: boolean): { low: V; high: V; overflow: V } {
+export function product<V>(o: Ops<V>, w: Width, a: V, b: V, signed: boolean): { low: V; high: V; overflow: V } {
   let low: V;
   let high: V;
   if (w === 64) {

@@ -162,6 +162,12 @@ export class Listing implements Ops<string> {
   mayChangeIf(): string {
     return this.#let('IF may be changed');
   }
+  atLevel0(): string {
+    return this.#let('cpl = 0');
+  }
+  setUserAccess(condition: string): void {
+    this.#line(`ac, user access ← ${condition}`);
+  }
   packFlags(): string {
     return this.#let('flags as LAHF packs them');
   }

@@ -129,6 +129,10 @@ export interface Ops<V> {
   rflags(): V;
   /** A condition: CLI and the like are allowed here (CPL ≤ IOPL, no virtual interrupt flag to mind). */
   mayChangeIf(): V;
+  /** A condition: CPL is 0. */
+  atLevel0(): V;
+  /** Sets EFLAGS.AC to a condition at CPL 0, and with it whether SMAP lets user pages be touched (SDM vol. 3 §4.6.1). */
+  setUserAccess(condition: V): void;
   /** CF, PF, AF, ZF and SF as LAHF packs them. */
   packFlags(): V;
   /** The reverse of {@link packFlags}; OF stays. */

@@ -93,12 +93,16 @@ export class X87 {
     this.setPointers(0, 0, 0, 0, 0, 0, 0);
   }
 
+  /** The initial configuration of XRSTOR (SDM vol. 1 §13.6): as after FNINIT, with zeros in all registers. */
+  clear(): void {
+    this.initialize();
+    for (let at = 0; at < X87_LAYOUT.control; at += 4) this.view.setUint32(this.base + at, 0, true);
+  }
+
   /** The state after RESET: single precision, all exceptions unmasked, zeros in all registers, none empty (vol. 3 table 9-1). */
   reset(): void {
-    this.initialize();
-    const { view, base } = this;
-    for (let at = 0; at < X87_LAYOUT.control; at += 4) view.setUint32(base + at, 0, true);
-    view.setUint16(base + X87_LAYOUT.control, 0x0040, true);
+    this.clear();
+    this.view.setUint16(this.base + X87_LAYOUT.control, 0x0040, true);
     this.tags = 0xff;
   }
 

@@ -1,0 +1,118 @@
+import type { Cpu } from '../cpu.ts';
+import type { Decoded } from '../decode/decoded.ts';
+import { VECTOR } from '../fault.ts';
+import { CR0, CR4 } from '../registers.ts';
+import { GPR, STATE } from '../state.ts';
+import { FXSAVE_LAYOUT, readFxsave, writeFxsave } from '../x87/fxsave.ts';
+import { XSAVE_HEADER, XSAVE_SIZE, XSTATE } from '../xsave-layout.ts';
+import type { Escape } from './escape.ts';
+import { MXCSR_MASK, requireMxcsr } from './fpu-state.ts';
+
+/**
+ * XSAVE, XSAVEOPT, XRSTOR, XGETBV and XSETBV with the components x87 and SSE, in the standard format (SDM vol. 1 §13.7
+ * to §13.9). NOT IMPLEMENTED: compaction (XSAVEC, XSAVES); XSAVEOPT's modified optimisation, which a processor need not
+ * have.
+ */
+
+const COMPONENTS = XSTATE.x87 | XSTATE.sse;
+/** Bytes of the x87 component: up to MXCSR, and the registers. */
+const X87 = { end: 24, registers: FXSAVE_LAYOUT.registers, registersEnd: FXSAVE_LAYOUT.xmm } as const;
+
+const xmmEnd = (cpu: Cpu): number => FXSAVE_LAYOUT.xmm + 16 * (cpu.bits64 ? 16 : 8);
+
+function requireXsave(cpu: Cpu): void {
+  if (!(cpu.r.cr4 & CR4.osxsave)) cpu.ud();
+}
+
+/** The area's linear address, and which components the instruction asks for. */
+function operands(cpu: Cpu, i: Decoded, write: boolean): { at: bigint; asked: number } {
+  requireXsave(cpu);
+  const { r } = cpu;
+  if (r.cr0 & CR0.ts) cpu.raise(VECTOR.nm);
+  const at = cpu.address(i, XSAVE_SIZE, write);
+  if (at & 63n) cpu.gp();
+  return { at, asked: r.gpr32(GPR.rax) & r.u32[STATE.xcr0 / 4]! & COMPONENTS };
+}
+
+/** Components that are not as they are after initialization (XINUSE, §13.6). @param image of FXSAVE, x87 filled in */
+function inUse(cpu: Cpu, image: DataView): number {
+  let x87 = image.getUint16(0, true) === 0x37f ? 0 : XSTATE.x87;
+  for (let at = 2; at < X87.end; at += 2) if (image.getUint16(at, true) !== 0) x87 = XSTATE.x87;
+  for (let at = X87.registers; at < X87.registersEnd; at += 4) if (image.getUint32(at, true) !== 0) x87 = XSTATE.x87;
+  let sse = 0;
+  for (let n = 0; n < 64; n++) if (cpu.r.u32[STATE.xmm / 4 + n] !== 0) sse = XSTATE.sse;
+  return x87 | sse;
+}
+
+/** @param optimized leaves out what is not in use */
+const save =
+  (optimized: boolean): Escape =>
+  (cpu, i) => {
+    const { at, asked } = operands(cpu, i, true);
+    const { r, x87Bridge } = cpu;
+    const { operand } = x87Bridge;
+    cpu.probeWrite(at, XSAVE_SIZE);
+    const before = cpu.load64(at + BigInt(XSAVE_HEADER.stateBv));
+    writeFxsave(cpu.x87, operand, i.opsize === 64);
+    const used = inUse(cpu, operand);
+    const saved = optimized ? asked & used : asked;
+    if (saved & XSTATE.x87) {
+      x87Bridge.storeAt(at, 0, X87.end);
+      x87Bridge.storeAt(at, X87.registers, X87.registersEnd);
+    }
+    if (asked & XSTATE.sse) {
+      // MXCSR belongs to no component's initial state.
+      cpu.store32(at + BigInt(FXSAVE_LAYOUT.mxcsr), r.u32[STATE.mxcsr / 4]!);
+      cpu.store32(at + BigInt(FXSAVE_LAYOUT.mxcsrMask), MXCSR_MASK);
+    }
+    if (saved & XSTATE.sse)
+      for (let byte = FXSAVE_LAYOUT.xmm; byte < xmmEnd(cpu); byte += 8)
+        cpu.store64(at + BigInt(byte), r.u64[(STATE.xmm + byte - FXSAVE_LAYOUT.xmm) / 8]!);
+    cpu.store64(at + BigInt(XSAVE_HEADER.stateBv), (before & ~BigInt(asked)) | BigInt(asked & used));
+  };
+
+const xrstor: Escape = (cpu, i) => {
+  const { at, asked } = operands(cpu, i, false);
+  const { r, x87, x87Bridge } = cpu;
+  const { operand } = x87Bridge;
+  const present = cpu.load64(at + BigInt(XSAVE_HEADER.stateBv));
+  // Compaction is asked for by bit 63 of its field; the eight bytes after it are reserved.
+  const reserved =
+    cpu.load64(at + BigInt(XSAVE_HEADER.compactionBv)) | cpu.load64(at + BigInt(XSAVE_HEADER.compactionBv + 8));
+  if (present & ~r.u64[STATE.xcr0 / 8]! || reserved) cpu.gp();
+  x87Bridge.loadAt(at, FXSAVE_LAYOUT.size);
+  const restored = asked & Number(present);
+  if (asked & XSTATE.sse) {
+    const mxcsr = operand.getUint32(FXSAVE_LAYOUT.mxcsr, true);
+    requireMxcsr(cpu, mxcsr);
+    cpu.setMxcsr(mxcsr);
+    for (let byte = FXSAVE_LAYOUT.xmm; byte < xmmEnd(cpu); byte += 8)
+      r.u64[(STATE.xmm + byte - FXSAVE_LAYOUT.xmm) / 8] = restored & XSTATE.sse ? operand.getBigUint64(byte, true) : 0n;
+  }
+  if (asked & XSTATE.x87) {
+    if (restored & XSTATE.x87) readFxsave(x87, operand, i.opsize === 64);
+    else x87.clear();
+    cpu.updateX87();
+  }
+};
+
+export const xsave = {
+  xsave: save(false),
+  xsaveopt: save(true),
+  xrstor,
+  xgetbv: cpu => {
+    requireXsave(cpu);
+    const { r } = cpu;
+    if (r.gpr32(GPR.rcx) !== 0) cpu.gp();
+    r.setGpr32(GPR.rax, r.u32[STATE.xcr0 / 4]!);
+    r.setGpr32(GPR.rdx, r.u32[STATE.xcr0 / 4 + 1]!);
+  },
+  xsetbv: cpu => {
+    requireXsave(cpu);
+    cpu.requireCpl0();
+    const { r } = cpu;
+    const value = r.gpr32(GPR.rax);
+    if (r.gpr32(GPR.rcx) !== 0 || r.gpr32(GPR.rdx) !== 0 || value & ~COMPONENTS || !(value & XSTATE.x87)) cpu.gp();
+    r.u64[STATE.xcr0 / 8] = BigInt(value);
+  },
+} satisfies Record<string, Escape>;
