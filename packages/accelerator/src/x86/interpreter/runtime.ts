@@ -4,7 +4,6 @@ import type { ModuleWriter, Signature } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
 import { LINK, RECORD, STOP } from './record.ts';
 import { STRING_RUN, STRING_RUNS, type StringRuntime, stringRuntime, writeStringRun } from './string-runtime.ts';
-import { ROUND } from './x87-round.ts';
 import { writeX87, X87_FUNCTIONS, type X87Runtime, x87Runtime } from './x87-runtime.ts';
 
 /** Functions that every handler can call, by index in the module. */
@@ -160,7 +159,7 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     defineAs(runtime.strings[name], STRING_RUN, f => writeStringRun(f, name));
     module.export(name, runtime.strings[name]);
   }
-  writeX87(runtime.x87, module.declare(ROUND), defineAs);
+  writeX87(runtime.x87, defineAs);
   for (const name of X87_FUNCTIONS) module.export(name, runtime.x87[name]);
   return runtime;
 }

@@ -2,6 +2,7 @@ import type { FunctionWriter, Value } from '../wasm/function.ts';
 import { RC } from '../x87/status.ts';
 import {
   BIAS,
+  deliver,
   EXPONENT,
   type Extended,
   isNormal,
@@ -20,24 +21,38 @@ const LOW = 0xffff_ffffn;
  * (register of the result, of a, of b) → a condition: the result was delivered. It is not, and nothing has changed,
  * where an operand is neither normal nor 0, a divisor is 0, or the result is not in the range of normal numbers.
  */
-export function writeArithmetic(f: FunctionWriter, operation: 'add' | 'sub' | 'mul' | 'div', round: number): void {
+export function writeArithmetic(f: FunctionWriter, operation: 'add' | 'sub' | 'mul' | 'div'): void {
   const to = f.param(0);
   const a = readExtended(f, f.param(1));
   const second = readExtended(f, f.param(2));
   const flip = f.op('i32.xor', second.signExponent, f.i32(operation === 'sub' ? SIGN : 0));
   const b = { significand: second.significand, signExponent: flip };
-  const finish = (sign: Value, exponent: Value, significand: Value, rest: Value): void =>
-    f.return(f.call(round, 'i32', to, sign, exponent, significand, rest));
+  const result = {
+    sign: f.variable('i32'),
+    exponent: f.variable('i32'),
+    significand: f.variable('i64'),
+    rest: f.variable('i64'),
+  };
   const zero = (sign: Value): void => {
     writeExtended(f, to, f.i64(0), sign);
     setStatus(f, f.i32(0));
     f.return(f.i32(1));
   };
-  const normal = f.op('i32.and', isNormal(f, a), isNormal(f, b));
-  f.if(f.op('i32.eqz', normal), () => writeZeros(f, operation, a, b, finish, zero));
-  if (operation === 'mul') writeMultiply(f, a, b, finish);
-  else if (operation === 'div') writeDivide(f, a, b, finish);
-  else writeAdd(f, a, b, finish, zero);
+  f.block(end => {
+    const finish: Finish = (sign, exponent, significand, rest) => {
+      f.set(result.sign, sign);
+      f.set(result.exponent, exponent);
+      f.set(result.significand, significand);
+      f.set(result.rest, rest);
+      f.branch(end);
+    };
+    const normal = f.op('i32.and', isNormal(f, a), isNormal(f, b));
+    f.if(f.op('i32.eqz', normal), () => writeZeros(f, operation, a, b, finish, zero));
+    if (operation === 'mul') writeMultiply(f, a, b, finish);
+    else if (operation === 'div') writeDivide(f, a, b, finish);
+    else writeAdd(f, a, b, finish, zero);
+  });
+  deliver(f, to, result);
 }
 
 type Finish = (sign: Value, exponent: Value, significand: Value, rest: Value) => void;

@@ -103,16 +103,18 @@ export function setStatus(f: FunctionWriter, flags: Value): void {
   f.store('i32.store16', f.i32(0), at, f.op('i32.or', rest, flags));
 }
 
-/** (register, sign as 0 or 8000h, exponent, significand, fraction below it) → a condition: the result was delivered. */
-export const ROUND = { params: ['i32', 'i32', 'i32', 'i64', 'i64'], results: ['i32'] } as const;
+/** A result that is still to be rounded: its sign (0 or 8000h), exponent, significand and a fraction below that. */
+export interface Result {
+  readonly sign: Variable;
+  readonly exponent: Variable;
+  readonly significand: Variable;
+  readonly rest: Variable;
+}
 
-/** Delivers a result: rounds as the control word says, unless that leaves the range of normal numbers. */
-export function writeRound(f: FunctionWriter): void {
-  const [to, sign, exponentIn] = [f.param(0), f.param(1), f.param(2)];
-  f.if(f.op('i32.le_s', exponentIn, f.i32(0)), () => f.return(f.i32(0)));
-  const exponent = f.variable('i32', exponentIn);
-  const significand = f.variable('i64', f.param(3));
-  const rest = f.variable('i64', f.param(4));
+/** Ends the function with a result: rounds as the control word says, unless that leaves the range of normal numbers. */
+export function deliver(f: FunctionWriter, to: Value, { exponent, significand, rest, ...result }: Result): void {
+  const sign = f.get(result.sign);
+  f.if(f.op('i32.le_s', f.get(exponent), f.i32(0)), () => f.return(f.i32(0)));
   const step = f.variable('i64', f.i64(1));
   const control = f.load('i32.load16_u', f.i32(0), STATE.x87 + X87_LAYOUT.control);
   const precision = (bits: 24 | 53): void => {

@@ -3,7 +3,6 @@ import type { FunctionWriter } from '../wasm/function.ts';
 import type { Signature } from '../wasm/module.ts';
 import { writeArithmetic } from './x87-arithmetic.ts';
 import { writeCompare, writeFromFloat, writeFromInteger, writeToFloat, writeToInteger } from './x87-conversions.ts';
-import { ROUND, writeRound } from './x87-round.ts';
 
 const i32 = 'i32';
 const signature = (...params: ('i32' | 'i64')[]): Signature => ({ params, results: [i32] });
@@ -30,17 +29,16 @@ export const X87_FUNCTIONS = Object.keys(SIGNATURES) as readonly X87Function[];
 export const x87Runtime = (index: (name: X87Function, signature: Signature) => number): X87Runtime =>
   Object.fromEntries(X87_FUNCTIONS.map(name => [name, index(name, SIGNATURES[name])])) as Record<X87Function, number>;
 
-/** Writes the functions. @param round index of a function of the signature {@link ROUND} */
+/** Writes the functions. */
 export function writeX87(
   runtime: X87Runtime,
-  round: number,
   define: (index: number, signature: Signature, write: (f: FunctionWriter) => void) => void,
 ): void {
   const writers: Record<X87Function, (f: FunctionWriter) => void> = {
-    add: f => writeArithmetic(f, 'add', round),
-    sub: f => writeArithmetic(f, 'sub', round),
-    mul: f => writeArithmetic(f, 'mul', round),
-    div: f => writeArithmetic(f, 'div', round),
+    add: f => writeArithmetic(f, 'add'),
+    sub: f => writeArithmetic(f, 'sub'),
+    mul: f => writeArithmetic(f, 'mul'),
+    div: f => writeArithmetic(f, 'div'),
     fromF32: f => writeFromFloat(f, 32),
     fromF64: f => writeFromFloat(f, 64),
     fromInteger: writeFromInteger,
@@ -49,6 +47,5 @@ export function writeX87(
     toInteger: writeToInteger,
     compare: writeCompare,
   };
-  define(round, ROUND, writeRound);
   for (const name of X87_FUNCTIONS) define(runtime[name], SIGNATURES[name], writers[name]);
 }

@@ -40,6 +40,8 @@ export interface Outcome<V> {
 /** Ends an instruction that is no control instruction. */
 export function finish<V>(o: Ops<V>, { clear = FSW.C1, flags, pops = 0 }: Outcome<V>): void {
   const and = (a: V, mask: number): V => o.binary('and', 32, a, o.constant(32, mask));
+  o.x87Pointers();
+  if (clear === 0 && flags === undefined && pops === 0) return;
   const status = o.x87Word('status');
   let next = and(status, 0xffff & ~clear & ~(pops === 0 ? 0 : FSW.TOP));
   if (pops !== 0) {
@@ -54,5 +56,4 @@ export function finish<V>(o: Ops<V>, { clear = FSW.C1, flags, pops = 0 }: Outcom
   }
   if (flags !== undefined) next = o.binary('or', 32, next, flags);
   o.setX87Word('status', next);
-  o.x87Pointers();
 }

@@ -127,9 +127,15 @@ class Engine {
   readonly #bench: VcpuBench;
   readonly #escapes: boolean;
 
-  constructor(jit: JitMode, escapes: boolean) {
-    this.#bench = new VcpuBench(jit).long();
+  constructor(jit: JitMode, escapes: boolean, mode: 'long' | 'protected' = 'long') {
+    this.#bench = new VcpuBench(jit)[mode]();
     this.#escapes = escapes;
+  }
+
+  /** Gives a segment register a base and a selector of its own. */
+  setSegment(name: 'ds' | 'fs', base: bigint): void {
+    const { segments } = this.#bench.vcpu.save();
+    this.#bench.set({ segments: { ...segments, [name]: { ...segments[name], base, selector: 0x10 } } });
   }
 
   /** Runs the code of `at` once more. @returns all that it may have changed */
@@ -154,6 +160,11 @@ class Engine {
       ...[bytes(STATE.x87, STATE.x87 + 128), bytes(STATE.x87 + 128, STATE.x87 + X87_LAYOUT.size)],
       ...[data, r.flags.toString(16), r.gpr64(GPR.rax).toString(16), this.#bench.exception],
     ].join('\n');
+  }
+
+  /** An escape has carried an instruction out. */
+  get escaped(): boolean {
+    return this.#bench.vcpu.cpu.x87Bridge.insn !== undefined;
   }
 
   put(at: number, code: string): void {
@@ -196,5 +207,42 @@ describe('x87 instructions: the usual case and the escape agree', () => {
       const [wanted, ...got] = engines.map(engine => engine.run(place, one));
       expect(got).toEqual([wanted, wanted]);
     }
+  });
+});
+
+describe('x87 instructions: FOP, FIP and FDP (SDM vol. 1 §8.1.8)', () => {
+  // Code before the HLT, and what becomes of a segment.
+  const places = [
+    ['flat, 64 bits', 'long', 'dd4700', undefined, 0n],
+    ['RIP-relative', 'long', 'dd0500000000', undefined, 0n],
+    ['32-bit addresses in 64-bit mode', 'long', '67dd07', undefined, 0n],
+    ['FS in 64-bit mode', 'long', '64dd4700', 'fs', 0x40n],
+    ['flat, 32 bits', 'protected', 'dd4700', undefined, 0n],
+    ['a segment with a base', 'protected', 'dd4708', 'ds', 0x40n],
+    ['a segment whose base wraps', 'protected', 'dd4708', 'ds', 0xffff_ffc0n],
+    ['16-bit addresses', 'protected', '67dd4510', 'ds', 0x40n],
+    ['an operand-size prefix in front', 'protected', '66dd07', undefined, 0n],
+    ['no memory operand', 'long', '90d9e8', undefined, 0n],
+    ['a control instruction', 'long', 'd97f04', undefined, 0n],
+  ] as const;
+  test.each(places)('%s', (_name, mode, code, segment, base) => {
+    const [wanted, ...got] = (
+      [
+        ['off', true],
+        ['off', false],
+        ['eager', false],
+      ] as const
+    ).map(([jit, escapes]) => {
+      const engine = new Engine(jit, escapes, mode);
+      if (segment) engine.setSegment(segment, base);
+      engine.put(AT.code + 7, code);
+      const state = new Uint8Array(X87_LAYOUT.size);
+      new DataView(state.buffer).setUint16(X87_LAYOUT.control, 0x37f, true);
+      const after = engine.run(AT.code + 7, { code, state, memory: new Uint8Array(16), flags: 2 });
+      expect(engine.escaped).toBe(escapes);
+      return after;
+    });
+    expect(wanted).toMatch(/\n$/); // no exception
+    expect(got).toEqual([wanted, wanted]);
   });
 });
