@@ -214,7 +214,7 @@ describe('x87 instructions: FOP, FIP and FDP (SDM vol. 1 §8.1.8)', () => {
   // Code before the HLT, and what becomes of a segment.
   const places = [
     ['flat, 64 bits', 'long', 'dd4700', undefined, 0n],
-    ['RIP-relative', 'long', 'dd0500000000', undefined, 0n],
+    ['RIP-relative', 'long', 'dd0500010000', undefined, 0n],
     ['32-bit addresses in 64-bit mode', 'long', '67dd07', undefined, 0n],
     ['FS in 64-bit mode', 'long', '64dd4700', 'fs', 0x40n],
     ['flat, 32 bits', 'protected', 'dd4700', undefined, 0n],
