@@ -5,6 +5,7 @@ import { integer } from './integer.ts';
 import { strings } from './string.ts';
 import { vectorCompare } from './vector-compare.ts';
 import { vectorConvert } from './vector-convert.ts';
+import { vectorCrypto } from './vector-crypto.ts';
 import { vectorFloat } from './vector-float.ts';
 import { vectorInteger } from './vector-integer.ts';
 import { vectorMove } from './vector-move.ts';
@@ -25,6 +26,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...vectorCompare,
   ...vectorConvert,
   ...vectorSse4,
+  ...vectorCrypto,
   ...vectorString,
   ...x87,
 };
