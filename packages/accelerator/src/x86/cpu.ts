@@ -1,4 +1,5 @@
 import type { CpuBus } from '@mainboard/core';
+import { Breakpoints } from './breakpoints.ts';
 import { CodeCache } from './code-cache.ts';
 import { type CpuModel, cpuModel, DEFAULT_CPU } from './cpu-models.ts';
 import { Cpuid } from './cpuid.ts';
@@ -32,6 +33,7 @@ export class Cpu {
   readonly bus: CpuBus;
   readonly fault: Fault;
   readonly code: CodeCache;
+  readonly breakpoints: Breakpoints;
   readonly mmu: Mmu;
   readonly x87: X87;
   readonly x87Bridge: X87Bridge;
@@ -64,7 +66,8 @@ export class Cpu {
     this.r = new Registers(bus.guest);
     this.fault = new Fault(this.r.i32);
     this.code = new CodeCache(this);
-    this.mmu = new Mmu(this.r, bus, this.fault, this.code, model);
+    this.breakpoints = new Breakpoints(this.r);
+    this.mmu = new Mmu(this.r, bus, this.fault, this.code, model, this.breakpoints);
     this.x87 = new X87(this.r.view, STATE.x87);
     this.x87Bridge = new X87Bridge(this);
     this.msrs = new Msrs(this);
@@ -157,6 +160,14 @@ export class Cpu {
   flushTlb(): void {
     this.mmu.flush();
     this.forgetJumps();
+  }
+
+  /** The debug registers or CR4.DE have changed. */
+  updateBreakpoints(): void {
+    const { breakpoints } = this;
+    const { armed } = breakpoints;
+    breakpoints.update();
+    if (armed || breakpoints.armed) this.flushTlb();
   }
 
   /** Forgets the translations of one page: INVLPG. @param low half of its linear address */

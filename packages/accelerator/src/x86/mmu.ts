@@ -1,4 +1,5 @@
 import type { CpuBus } from '@mainboard/core';
+import type { Breakpoints } from './breakpoints.ts';
 import type { CodePages } from './code-cache.ts';
 import type { CpuModel } from './cpu-models.ts';
 import { type Fault, VECTOR } from './fault.ts';
@@ -18,6 +19,7 @@ export class Mmu {
   readonly #bus: CpuBus;
   readonly #fault: Fault;
   readonly #code: CodePages;
+  readonly #breakpoints: Breakpoints;
   /** What translations lead to. */
   readonly physical: PhysicalMemory;
   readonly #pages: PageWalk;
@@ -48,11 +50,19 @@ export class Mmu {
   #pendingPage = 0;
   #pendingNextPage = 0;
 
-  constructor(registers: Registers, bus: CpuBus, fault: Fault, code: CodePages, model: CpuModel) {
+  constructor(
+    registers: Registers,
+    bus: CpuBus,
+    fault: Fault,
+    code: CodePages,
+    model: CpuModel,
+    breakpoints: Breakpoints,
+  ) {
     this.#r = registers;
     this.#bus = bus;
     this.#fault = fault;
     this.#code = code;
+    this.#breakpoints = breakpoints;
     this.physical = new PhysicalMemory(registers, bus, code);
     this.#pages = new PageWalk(registers, fault, this.physical, model);
     this.#tlbs = Object.values(PRIVILEGE).map(
@@ -144,6 +154,7 @@ export class Mmu {
     const within = low & 0xfff;
     const page = this.#walk(low, high, size, access, privilege);
     if (page < 0) return 0;
+    if (this.#breakpoints.armed && kind !== ACCESS.probe) this.#breakpoints.accessed(low, high, size, write);
     if (within + size > 4096) return this.#straddle(low, high, kind, access, size, page, privilege);
 
     const found = this.physical.find(page);
@@ -186,7 +197,9 @@ export class Mmu {
   /** Notes what the last walk found. @param writes may go by without a look */
   #fill(low: number, high: number, offset: number, privilege: Privilege, writes: boolean): void {
     const { i32 } = this.#r;
-    const { readable, writable, executable } = this.#pages;
+    const { writable, executable } = this.#pages;
+    const watched = this.#breakpoints.armed && this.#breakpoints.watchesPage(low, high);
+    const readable = this.#pages.readable && !watched;
     const at = (TLB.base + privilege * TLB.size + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
     if (this.#filledCount < this.#filled.length) this.#filled[this.#filledCount] = at;
     this.#filledCount++;
@@ -194,8 +207,9 @@ export class Mmu {
     const tag = low & ~0xfff;
     i32[at + TLB.read / 4] = readable ? tag : -1;
     i32[at + TLB.read / 4 + 1] = readable ? high : -1;
-    i32[at + TLB.write / 4] = writes && writable ? tag : -1;
-    i32[at + TLB.write / 4 + 1] = writes && writable ? high : -1;
+    const direct = writes && writable && !watched;
+    i32[at + TLB.write / 4] = direct ? tag : -1;
+    i32[at + TLB.write / 4 + 1] = direct ? high : -1;
     i32[at + TLB.execute / 4] = executable ? tag : -1;
     i32[at + TLB.execute / 4 + 1] = executable ? high : -1;
     i32[at + TLB.addend / 4] = offset - tag;

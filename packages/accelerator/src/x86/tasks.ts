@@ -124,6 +124,7 @@ export function switchTask(
     cpu.gp(ext);
   }
   r.i32[STATE.dr / 4 + 14]! &= ~0x155; // the local breakpoints (§17.2.4)
+  if (cpu.breakpoints.armed) cpu.updateBreakpoints();
   cpu.updateMode();
   if (error >= 0) cpu.push(to.bits, BigInt(error));
   if (trap) {

@@ -84,6 +84,7 @@ export function restoreState(cpu: Cpu, state: CpuState): void {
   cpu.nmiMasked = state.nmiMasked;
   // CPL is the DPL of SS, except in real mode (0) and virtual-8086 mode (3), where SS says so too.
   cpu.cpl = (r.rights(SEGREG.ss) & RIGHTS.dpl) >> 5;
+  cpu.breakpoints.update();
   cpu.updateMode();
   cpu.flushTlb();
   cpu.code.clear();

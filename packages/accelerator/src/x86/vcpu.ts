@@ -7,6 +7,7 @@ import { RECORD, STOP } from './interpreter/record.ts';
 import { SPECIAL } from './interpreter/special.ts';
 import { deliver } from './interrupts.ts';
 import { Jit, type JitMode } from './jit/jit.ts';
+import { CS_BASE } from './predecoder.ts';
 import { SEGREG } from './registers.ts';
 import { FLAG, GPR, SEGMENT, STATE } from './state.ts';
 import { restoreState, saveState } from './vcpu-state.ts';
@@ -171,7 +172,8 @@ export class SoftVcpu implements Vcpu {
       }
       if (!cpu.shadow && !this.#accept()) return SHUTDOWN;
       if (cpu.halted) return HALT;
-      const alive = cpu.shadow || cpu.r.systemFlag(FLAG.tf) ? this.#step() : this.#records(left);
+      const single = cpu.shadow || cpu.r.systemFlag(FLAG.tf) || cpu.breakpoints.armed;
+      const alive = single ? this.#step() : this.#records(left);
       if (!alive) return SHUTDOWN;
       left -= this.#spent + COST.turn;
       if (left <= 0) {
@@ -204,7 +206,7 @@ export class SoftVcpu implements Vcpu {
     r.i32[STATE.budget / 4] = budget;
     this.#withheld = 0;
     this.#charged = 0;
-    // RF holds back breakpoints, which we do not have; the next instruction clears it (SDM vol. 3 §17.3.1.1).
+    // RF holds back the breakpoint at one instruction, which clears it (SDM vol. 3 §17.3.1.1).
     r.setSystemFlag(FLAG.rf, false);
   }
 
@@ -234,24 +236,47 @@ export class SoftVcpu implements Vcpu {
     return this.#run(record);
   }
 
-  /** Runs one instruction, then traps if TF says so. @returns false on a triple fault. */
+  /** The breakpoint at the next instruction comes before it. @returns whether there is one, bits of DR6 set */
+  #instructionBreakpoint(): boolean {
+    const { cpu } = this;
+    const { i32 } = cpu.r;
+    if (!cpu.breakpoints.armed || cpu.r.systemFlag(FLAG.rf)) return false;
+    const low = (i32[STATE.rip / 4]! + (cpu.bits64 ? 0 : i32[CS_BASE / 4]!)) | 0;
+    const hits = cpu.breakpoints.atInstruction(low, cpu.bits64 ? i32[STATE.rip / 4 + 1]! : 0);
+    if (hits === 0) return false;
+    cpu.breakpoints.report(hits);
+    return true;
+  }
+
+  /** Runs one instruction, then traps if TF or a breakpoint says so. @returns false on a triple fault. */
   #step(): boolean {
     const { cpu } = this;
     const { r } = cpu;
+    if (this.#instructionBreakpoint()) {
+      r.setSystemFlag(FLAG.rf, true); // pushed, so that the handler's IRET gets past it
+      return deliver(cpu, VECTOR.db, {});
+    }
     const trap = r.systemFlag(FLAG.tf);
     const interruptible = r.systemFlag(FLAG.if);
     const faultsBefore = this.#faults;
     const before = this.#instructions;
     cpu.shadow = false;
     this.#begin(0);
+    cpu.breakpoints.take(); // what delivering an event touched
     const record = cpu.code.single();
     const stop = record === 0 ? STOP.fault : this.#enter(record);
+    const hits = cpu.breakpoints.take();
     if (!this.#finish(stop, record === 0, 0)) return false;
-    if (!trap || this.#faults !== faultsBefore || this.#instructions === before) return true;
+    const done = this.#faults === faultsBefore;
+    if (done && hits !== 0) {
+      cpu.breakpoints.report(hits | (trap ? DR6_BS : 0));
+      return deliver(cpu, VECTOR.db, {});
+    }
+    if (!trap || !done || this.#instructions === before) return true;
     // MOV SS and POP SS hold the trap back as well (SDM vol. 3 §6.8.3); STI does not, and is known by what it did.
     if (cpu.shadow && interruptible === r.systemFlag(FLAG.if)) return true;
     if (stop === STOP.escaped && !r.systemFlag(FLAG.tf) && CLEARS_TF.has(this.#escaped)) return true;
-    r.u32[STATE.dr / 4 + 12]! |= DR6_BS;
+    cpu.breakpoints.report(DR6_BS);
     return deliver(cpu, VECTOR.db, {});
   }
   #faults = 0;
@@ -342,6 +367,7 @@ export class SoftVcpu implements Vcpu {
     this.#nmi = false;
     this.#announce();
     this.#instructions = 0;
+    cpu.breakpoints.update();
     cpu.updateMode();
     cpu.flushTlb();
     cpu.code.clear();

@@ -64,6 +64,7 @@ function writeCr4(cpu: Cpu, next: number): number {
   r.cr4 = next;
   if (changed & (CR4.pse | CR4.pae | CR4.pge | CR4.pcide | CR4.smep | CR4.smap)) cpu.flushTlb();
   cpu.updateMode();
+  if (changed & CR4.de) cpu.updateBreakpoints();
   return cpu.leave();
 }
 
@@ -113,7 +114,6 @@ export function movToCr(cpu: Cpu, i: Decoded): number | undefined {
 
 /**
  * Number of a debug register: DR4 and DR5 are DR6 and DR7 unless CR4.DE is set. DR7.GD makes any access a #DB.
- * NOT IMPLEMENTED: breakpoints; the registers only keep their values.
  */
 function debugRegister(cpu: Cpu, n: number): number {
   const { r } = cpu;
@@ -129,7 +129,7 @@ function debugRegister(cpu: Cpu, n: number): number {
 export function movFromDr(cpu: Cpu, i: Decoded): void {
   cpu.write(i, 0, cpu.r.u64[STATE.dr / 8 + debugRegister(cpu, i.operands[1].reg)]!);
 }
-export function movToDr(cpu: Cpu, i: Decoded): void {
+export function movToDr(cpu: Cpu, i: Decoded): number | undefined {
   const n = debugRegister(cpu, i.operands[0].reg);
   let value = cpu.read(i, 1);
   if (n >= 6) {
@@ -138,6 +138,9 @@ export function movToDr(cpu: Cpu, i: Decoded): void {
     value = BigInt((n === 6 ? (low | DR6.fixed) & ~DR6.zero : (low | DR7.fixed) & 0xffff_2fff) >>> 0);
   }
   cpu.r.u64[STATE.dr / 8 + n] = value;
+  if (n === 6) return undefined;
+  cpu.updateBreakpoints();
+  return cpu.leave();
 }
 
 export const controlRegisters = {

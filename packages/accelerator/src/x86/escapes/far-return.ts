@@ -23,7 +23,7 @@ import type { Escape } from './escape.ts';
 
 /** Flags that IRET and POPF load at any level. */
 const PLAIN = 0x4dd5; // CF PF AF ZF SF TF DF OF NT
-/** And those that come with a 32- or 64-bit operand. RF does not: no breakpoint of ours looks at it. */
+/** And those that come with a 32- or 64-bit operand; RF with IRET alone. */
 const WIDE = FLAG.ac | FLAG.id;
 
 /** Replaces RFLAGS as far as this level may (SDM vol. 2 IRET, POPF). @param extra flags of the instruction's own */
@@ -32,7 +32,7 @@ export function loadFlags(cpu: Cpu, bits: number, value: number, extra = 0): voi
   let mask = PLAIN | extra | (bits === 16 ? 0 : WIDE);
   if (cpu.cpl === 0) mask |= FLAG.iopl;
   if (cpu.cpl <= r.iopl || !cpu.protectedMode) mask |= FLAG.if;
-  r.flags = ((r.flags & ~mask) | (value & mask)) & ~FLAG.rf;
+  r.flags = (r.flags & ~(mask | FLAG.rf)) | (value & mask);
 }
 
 /** The code segment that a far return goes to (SDM vol. 2 RET, IRET): not an inner level, code, present. */
@@ -139,14 +139,14 @@ function realReturn(cpu: Cpu, i: Decoded): void {
   const flags = Number(stack.pop(bits) & 0xffff_ffffn);
   if (rip > BigInt(r.limit(SEGREG.cs))) cpu.gp();
   stack.commit();
-  loadFlags(cpu, bits, flags);
+  loadFlags(cpu, bits, flags, bits === 16 ? 0 : FLAG.rf);
   if (v86) setV86(cpu, SEGREG.cs, selector);
   else setReal(cpu, SEGREG.cs, selector);
   r.rip = rip;
   cpu.updateMode();
 }
 
-const EXTRA = FLAG.vif | FLAG.vip;
+const EXTRA = FLAG.vif | FLAG.vip | FLAG.rf;
 const loadFlags64 = (cpu: Cpu, flags: number): void => loadFlags(cpu, 64, flags, EXTRA);
 const loadFlags32 = (cpu: Cpu, flags: number): void => loadFlags(cpu, 32, flags, EXTRA);
 
@@ -168,7 +168,7 @@ function protectedReturn(cpu: Cpu, i: Decoded): void {
   }
   const code = readReturnCode(cpu, selector, rip);
   const outward = (selector & 3) !== cpu.cpl;
-  const extra = cpu.cpl === 0 && bits !== 16 ? FLAG.vif | FLAG.vip : 0;
+  const extra = bits === 16 ? 0 : cpu.cpl === 0 ? EXTRA : FLAG.rf;
   const change = (): void => loadFlags(cpu, bits, flags, extra);
   if (outward || cpu.bits64) {
     const rsp = stack.pop(bits);
@@ -191,7 +191,7 @@ function returnToV86(cpu: Cpu, stack: Stack, rip: bigint, cs: number, flags: num
   const selector = (): number => Number(stack.pop(32) & 0xffffn);
   const [ss, es, ds, fs, gs] = [selector(), selector(), selector(), selector(), selector()];
   if (rip > 0xffffn) cpu.gp();
-  r.flags = flags & ~FLAG.rf;
+  r.flags = flags;
   cpu.cpl = 3;
   setV86(cpu, SEGREG.cs, cs);
   setV86(cpu, SEGREG.ss, ss);

@@ -31,8 +31,10 @@ const string =
     const port = r.gpr16(GPR.rdx);
     const { asize } = i;
     checkPort(cpu, port, size);
+    cpu.breakpoints.port(port, size);
     const step = BigInt(r.systemFlag(FLAG.df) ? -size : size);
-    for (let n = 0; n < BATCH; n++) {
+    const batch = cpu.breakpoints.armed ? 1 : BATCH;
+    for (let n = 0; n < batch; n++) {
       const count = i.rep ? r.gpr(GPR.rcx, asize) : 1n;
       if (count === 0n) return cpu.leave();
       const offset = r.gpr(pointer, asize);
@@ -49,6 +51,7 @@ export const io = {
     const port = portOf(cpu, i, 1);
     const size = i.operands[0].size >> 3;
     checkPort(cpu, port, size);
+    cpu.breakpoints.port(port, size);
     const value = cpu.bus.portRead(port, size);
     if (size === 1) cpu.r.setGpr8(GPR.rax, value);
     else if (size === 2) cpu.r.setGpr16(GPR.rax, value);
@@ -60,6 +63,7 @@ export const io = {
     const { size, reg } = i.operands[1];
     checkPort(cpu, port, size >> 3);
     const { r } = cpu;
+    cpu.breakpoints.port(port, size >> 3);
     cpu.bus.portWrite(port, size >> 3, size === 8 ? r.gpr8(reg) : size === 16 ? r.gpr16(reg) : r.gpr32(reg));
     return cpu.leave();
   },
