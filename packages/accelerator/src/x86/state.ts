@@ -41,7 +41,7 @@ export const STATE = {
   /** Not zero when CLI and STI are allowed outright (i32): CPL ≤ IOPL, or real mode. */
   mayChangeIf: 0x0e4,
   /** Not zero at CPL 0 (i32). */
-  level0: 0x0ec,
+  level0: 0x0fc,
   /** Offset of the TLB for implicit supervisor accesses, and for all supervisor's while EFLAGS.AC is clear (i32). */
   guardedTlb: 0x0f8,
   /** Record at which a run ended with `fault`, `restart` or `escaped` (i32). */
