@@ -39,9 +39,10 @@ const TOP = 0x8000_0000_0000n;
 
 /**
  * What the software CPU is known to do differently. A near transfer beyond the limit of CS faults at its target there, on
- * silicon at the transfer. A misaligned operand outside of the stack segment is #SS there, on silicon #GP; an MMX
- * operand outside of its segment is #GP there also where an x87 exception waits, on silicon #MF. An operand of ten bytes is stored in pieces
- * there: one that only ends beyond canonical addresses faults by its page. INT3 with TF set is followed by a single-step trap there, at CPL 0 (POPF may set TF).
+ * silicon at the transfer. A misaligned operand outside of the stack segment is #SS there, on silicon #GP; an MMX operand
+ * outside of its segment is #GP there also where an x87 exception waits, on silicon #MF. An operand of ten bytes is
+ * stored in pieces there: one that only ends beyond canonical addresses faults by its page. INT3 with TF set is followed
+ * by a single-step trap there, at CPL 0 (POPF may set TF).
  */
 const isKnown = (silicon: Outcome, software: Outcome): boolean =>
   (silicon.vector === 13 && software.vector === 13 && silicon.rip < 0x1_0000n && software.rip > 0xffffn) ||

@@ -48,6 +48,12 @@ const CASES: readonly (readonly [instruction: string, before: string, after: str
     'bits=32 code=0fae00 rax=10011e10',
     'vector=14 error=7 cr2=10012000 rip=10000000 flags=0 rax=10011e10',
   ],
+  [
+    'CLAC above level 0, with x87 exceptions unmasked',
+    'bits=64 code=420f01ca rip=10001639 fcw=7c',
+    'vector=6 rip=10001639 flags=0 fcw=7c',
+  ],
+  ['XSETBV above level 0', 'bits=64 code=3e670f01d1 rip=10000b69', 'vector=13 rip=10000b69 flags=0'],
 ];
 
 describe.each(TIERS)('what silicon does, with the JIT %s', tier => {

@@ -9,6 +9,8 @@ const ORDINARY =
   /^(enter|popf|crc32|adcx|adox|endbr64|endbr32|ud0|ud1|ud2|int3|clflush|clflushopt|clwb|[lms]fence|prefetch.*|sti|hlt|ins?|outs?|aa[amds]|da[as]|pusha|popa|bound|into|arpl)$/;
 /** Privileged, but not #GP at CPL 3 everywhere: AMD has no SYSEXIT in long mode, and #UD for MONITOR and MWAIT. */
 const ODD = /^(sysret|sysexit|monitor|mwait)$/;
+/** They change or show what the C library keeps at FS. */
+const BASES = /^(rd|wr)[fg]sbase$/;
 
 /** Raises an exception whatever the operands are. */
 export const alwaysFaults = ({ mnemonic, privilege }: Row): boolean => privilege !== undefined || /^ud/.test(mnemonic);
@@ -31,6 +33,8 @@ export function userRows(bits: Bits, has: (feature: Feature) => boolean): Row[] 
       !(bits === 64 ? row.i64 : row.o64) &&
       isThere(row) &&
       !ODD.test(row.mnemonic) &&
+      !BASES.test(row.mnemonic) &&
+      !(bits === 16 && row.opcode.startsWith('vex')) && // known: the decoder has no VEX in 16-bit code
       !touchesSegments(row) &&
       (row.cpuid === undefined || has(row.cpuid)),
   );

@@ -144,7 +144,7 @@ export class Software {
       ...state,
       cr0: 0x8005_0033n, // PG AM WP NE ET MP PE
       cr3: BigInt(AT.pml4),
-      cr4: 0x620n, // PAE OSFXSR OSXMMEXCPT
+      cr4: 0x4_0620n, // PAE OSFXSR OSXMMEXCPT OSXSAVE
       efer: 0xd01n, // NXE LMA LME SCE
       gdtr: { base: SUPERVISOR + BigInt(AT.gdt), limit: 0x4f },
       idtr: { base: SUPERVISOR + BigInt(AT.idt), limit: 32 * 16 - 1 },
