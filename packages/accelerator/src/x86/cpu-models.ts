@@ -39,7 +39,7 @@ const X86_64_V2: readonly CpuFeature[] = [
 const MAX: readonly CpuFeature[] = [
   ...X86_64_V2,
   ...(['lzcnt', 'movbe', 'bmi1', 'bmi2', 'adx', 'rdtscp', 'rdpid', 'fsgsbase', 'xsave', 'xsaveopt'] as const),
-  ...(['aes', 'pclmulqdq', 'clflushopt', 'clwb', '3dnowprefetch', 'wbnoinvd'] as const),
+  ...(['aes', 'pclmulqdq', 'sha', 'clflushopt', 'clwb', '3dnowprefetch', 'wbnoinvd'] as const),
   ...(['smep', 'smap', 'umip', 'pcid', 'invpcid', 'pdpe1gb'] as const),
 ];
 

@@ -43,4 +43,5 @@ export const sse41 = xmm('sse4.1');
 export const sse42 = xmm('sse4.2');
 export const aes = xmm('aes');
 export const pclmul = xmm('pclmulqdq');
-export const sha = xmm('sha');
+/** DEVIATION (Intel): AMD's processors ask for no alignment here, and ours says that it is one of theirs. */
+export const sha = (exception: 4): Attributes => ({ ...xmm('sha')(exception), unaligned: true });

@@ -9,6 +9,7 @@ import { vectorCrypto } from './vector-crypto.ts';
 import { vectorFloat } from './vector-float.ts';
 import { vectorInteger } from './vector-integer.ts';
 import { vectorMove } from './vector-move.ts';
+import { vectorSha } from './vector-sha.ts';
 import { vectorShuffle } from './vector-shuffle.ts';
 import { vectorSse4 } from './vector-sse4.ts';
 import { vectorString } from './vector-string.ts';
@@ -27,6 +28,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...vectorConvert,
   ...vectorSse4,
   ...vectorCrypto,
+  ...vectorSha,
   ...vectorString,
   ...x87,
 };

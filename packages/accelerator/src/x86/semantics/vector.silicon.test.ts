@@ -223,7 +223,7 @@ const TOLERANCE = 3 / 4096;
 
 const hosts = missing ? '' : readFileSync('/proc/cpuinfo', 'latin1');
 const hostHas = (row: Row): boolean => {
-  const name = row.cpuid === 'sse3' ? 'pni' : row.cpuid?.replace('.', '_');
+  const name = row.cpuid === 'sse3' ? 'pni' : row.cpuid === 'sha' ? 'sha_ni' : row.cpuid?.replace('.', '_');
   return name === undefined || new RegExp(`^flags.* ${name}( |$)`, 'm').test(hosts);
 };
 const rows = ROWS.filter(
