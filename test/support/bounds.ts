@@ -18,7 +18,7 @@ export function trespasses(machine: Machine): string[] {
       found.push(`${what}: a byte has changed`);
   };
   clean('behind the registers', STATE.bounce + 64, 0x1_0000);
-  clean('behind the TLB', TLB.base + 2 * TLB.size, RECORDS.base);
+  clean('behind the TLB', TLB.base + TLB.count * TLB.size, RECORDS.base);
   clean('behind the records', RECORDS.end, ACCELERATOR_ARENA);
   // The RAM that lies under the hole below 1 MiB, and what follows the last block.
   clean('RAM that is not mapped', ACCELERATOR_ARENA + 0xa_0000, ACCELERATOR_ARENA + 0x10_0000);
@@ -33,7 +33,7 @@ export function trespasses(machine: Machine): string[] {
 
   const mapped = pages(machine);
   const words = new Int32Array(guest.memory.buffer);
-  for (let at = TLB.base; at < TLB.base + 2 * TLB.size; at += TLB.entrySize)
+  for (let at = TLB.base; at < TLB.base + TLB.count * TLB.size; at += TLB.entrySize)
     for (const [tag, allowed] of [
       [TLB.read, 3],
       [TLB.write, 1],

@@ -4,7 +4,7 @@ import type { JitMode } from './jit/jit.ts';
 import { SoftVcpu } from './vcpu.ts';
 
 export interface SoftOptions {
-  /** `off` (the default, while the compiler is young) leaves everything to the interpreter, `on` compiles what runs often, `eager` compiles at first sight, for tests. */
+  /** `on` (the default) compiles what runs often, `off` leaves all to the interpreter, `eager` compiles at first sight, for tests. */
   readonly jit?: JitMode;
   /** What the guest finds: `max` unless given; see {@link CPU_MODELS}. */
   readonly cpu?: CpuModelName;
@@ -17,7 +17,7 @@ export class SoftAccelerator implements Accelerator {
   readonly #cpu: CpuModelName;
   #bus: CpuBus | undefined;
 
-  constructor({ jit = 'off', cpu = DEFAULT_CPU }: SoftOptions = {}) {
+  constructor({ jit = 'on', cpu = DEFAULT_CPU }: SoftOptions = {}) {
     this.#jit = jit;
     this.#cpu = cpu;
   }

@@ -3,8 +3,7 @@ import { MAX_LENGTH } from './decode/decoder.ts';
 import { VECTOR } from './fault.ts';
 import { LINK, RECORD, STOP } from './interpreter/record.ts';
 import { SPECIAL } from './interpreter/special.ts';
-import { MAX_REGION_RECORDS } from './jit/region.ts';
-import type { RegionRecords } from './jit/region-records.ts';
+import { MAX_REGION_RECORDS, type RegionRecords } from './jit/region-records.ts';
 import { CS_BASE, FIRST, MAX_BLOCK, MAX_RECORDS, Predecoder, SCRATCH } from './predecoder.ts';
 import { SEGREG } from './registers.ts';
 import { JUMP_CACHE, RECORDS, STATE } from './state.ts';
@@ -253,11 +252,30 @@ export class CodeCache implements CodePages {
     return this.#next;
   }
 
-  /** Takes a compiled region into its page. @param page offset of the page @param parts what code it was made of */
-  addRegion(page: number, region: RegionRecords, parts: Iterable<{ readonly at: number; readonly end: number }>): void {
+  /** Takes a compiled region into its pages. @param parts where in the memory the code lies that it was made of */
+  addRegion(region: RegionRecords, parts: Iterable<{ readonly at: number; readonly end: number }>): void {
     this.#next = region.end;
-    for (const part of parts) this.#claim(page, part.at, part.end - part.at);
-    this.#claim(page, 0, 0).regions.push(region);
+    for (const { at, end } of parts)
+      for (let from = at; from < end; from = (from & ~0xfff) + 4096) {
+        const page = this.#claim(from & ~0xfff, from & 0xfff, Math.min(end, (from & ~0xfff) + 4096) - from);
+        if (!page.regions.includes(region)) page.regions.push(region);
+      }
+  }
+
+  /** The block at a place in the guest memory, as the processor runs now: its first record, or 0. */
+  blockAt(place: number): number {
+    const block = this.#pages[place >>> 12]?.blocks.get(keyOf(place & 0xfff, this.#cpu.mode, false));
+    return block && !this.#isStale(block) ? block.records : 0;
+  }
+
+  /** Offset in the memory of the n-th page from RIP's, if the TLB knows it; else −1. */
+  pageNear(n: number): number {
+    const cpu = this.#cpu;
+    const { i32 } = cpu.r;
+    const low = i32[STATE.rip / 4]! + (cpu.bits64 ? 0 : i32[CS_BASE / 4]!);
+    const page = ((low & ~0xfff) >>> 0) + 4096 * n;
+    const high = cpu.bits64 ? i32[STATE.rip / 4 + 1]! + Math.floor(page / 2 ** 32) : 0;
+    return cpu.mmu.known(page | 0, high, cpu.privilege);
   }
 
   /** The block at RIP, if there is one: its first record, and where its code lies in the guest memory. */

@@ -19,9 +19,8 @@ import { X87 } from './x87/state.ts';
 import { EXCEPTIONS } from './x87/status.ts';
 
 /** Bits of the mode that code is decoded for: code size 0–2 (16, 32, 64), stack size, flat data segments, unlimited CS. */
-export const MODE = { code: 3, stack32: 4, flat: 8, wholeCode: 16, count: 32 } as const;
+export const MODE = { code: 3, stack32: 4, flat: 8, wholeCode: 16, user: 32, count: 64 } as const;
 /** In `STATE.codeKey`: fetches are user accesses. The generation lies above. */
-const KEY_USER = 32;
 const KEY_GENERATION = 64;
 
 /**
@@ -112,12 +111,18 @@ export class Cpu {
     const flat = code === 2 || (isFlatData(r, SEGREG.ds) && isFlatData(r, SEGREG.es) && isFlatData(r, SEGREG.ss));
     const stack32 = code !== 2 && (r.rights(SEGREG.ss) & RIGHTS.db) !== 0;
     const whole = code === 2 || r.limit(SEGREG.cs) === 0xffff_ffff;
-    this.mode = code | (stack32 ? MODE.stack32 : 0) | (flat ? MODE.flat : 0) | (whole ? MODE.wholeCode : 0);
+    const user = this.cpl === 3;
+    this.mode =
+      code |
+      (stack32 ? MODE.stack32 : 0) |
+      (flat ? MODE.flat : 0) |
+      (whole ? MODE.wholeCode : 0) |
+      (user ? MODE.user : 0);
     const { cr0, cr4 } = r;
     const guarded = tlbOf(cr4 & CR4.smap ? PRIVILEGE.guarded : PRIVILEGE.supervisor);
     const supervisor = r.systemFlag(FLAG.ac) ? tlbOf(PRIVILEGE.supervisor) : guarded;
     r.i32[STATE.guardedTlb / 4] = guarded;
-    r.i32[STATE.tlb / 4] = this.cpl === 3 ? tlbOf(PRIVILEGE.user) : supervisor;
+    r.i32[STATE.tlb / 4] = user ? tlbOf(PRIVILEGE.user) : supervisor;
     r.i32[STATE.level0 / 4] = this.cpl === 0 ? 1 : 0;
     const noSse = cr0 & CR0.em || !(cr4 & CR4.osfxsr);
     r.i32[STATE.sseFault / 4] = noSse ? VECTOR.ud : cr0 & CR0.ts ? VECTOR.nm : 0;
@@ -142,7 +147,7 @@ export class Cpu {
   }
 
   #updateKey(): void {
-    this.r.i32[STATE.codeKey / 4] = this.mode | (this.cpl === 3 ? KEY_USER : 0) | this.#generation;
+    this.r.i32[STATE.codeKey / 4] = this.mode | this.#generation;
   }
 
   /** What the jump cache knows is void: translations changed, or CS moved. */

@@ -302,6 +302,15 @@ export class Mmu {
     this.#fill(low, high, offset, privilege, !this.#code.holdsCode(offset) && !this.physical.isRom(page));
     return offset;
   }
+  /** The physical page to fetch instructions from, if the TLB knows: its offset in the memory, else −1. */
+  known(low: number, high: number, privilege: Privilege): number {
+    const { i32 } = this.#r;
+    const at = (TLB.base + privilege * TLB.size + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
+    const tag = low & ~0xfff;
+    const hit = i32[at + TLB.execute / 4] === tag && i32[at + TLB.execute / 4 + 1] === high;
+    return hit ? (tag + i32[at + TLB.addend / 4]!) >>> 0 : -1;
+  }
+
   /** Number of the physical page that the last {@link fetch} from the bus found. */
   lastPage = 0;
 

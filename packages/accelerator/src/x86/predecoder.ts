@@ -115,6 +115,11 @@ export class Predecoder {
     return escaping;
   }
 
+  /** Keeps an instruction for an escape record. @returns its index */
+  keep(insn: Decoded): number {
+    return this.#escapes.push({ run: ESCAPES[insn.row.mnemonic] ?? raiseUndefined, insn }) - 1;
+  }
+
   /** The instruction that an escape record stands for. */
   escape(index: number): Escaping {
     return this.#escapes[index]!;

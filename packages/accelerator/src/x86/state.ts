@@ -29,7 +29,7 @@ export const STATE = {
   faultVector: 0x0c0,
   faultError: 0x0c4,
   cr2: 0x0c8,
-  /** Offset of the link field to fill in, when a run ended with `link` (i32). */
+  /** Offset of the link field to fill in, when a run ended with `link`; of the record, with `unfit` (i32). */
   linkSlot: 0x0d0,
   /** Not zero when the next SSE instruction must fault (i32): the vector. */
   sseFault: 0x0d4,
@@ -67,6 +67,9 @@ export const STATE = {
   idtr: 0x4a0,
   efer: 0x4b0,
   xcr0: 0x4b8,
+  /** The TLB entry that a compiled region keeps at hand for the stack: write tag (i64) and addend (i32). */
+  stackTag: 0x4c0,
+  stackAddend: 0x4c8,
   /** Values on their way between the bus and an instruction, up to 64 bytes. */
   bounce: 0x500,
 } as const;

@@ -79,14 +79,9 @@ export class SoftVcpu implements Vcpu {
       },
     };
     const { instance, handlers } = loadInterpreter(bus.guest.memory, runtime);
-    this.#jit = new Jit(cpu, jit, {
-      ...instance.exports,
-      memory: bus.guest.memory,
-      table: instance.exports.table as WebAssembly.Table,
-      commit: runtime.commit,
-      escape: runtime.escape,
-    });
-    this.#run = instance.exports.run as (record: number) => number;
+    const { table, enter, ...functions } = instance.exports;
+    this.#jit = new Jit(cpu, jit, table as WebAssembly.Table, { memory: bus.guest.memory, enter, ...functions });
+    this.#run = enter as (record: number) => number;
     cpu.code.predecoder.use(handlers);
     cpu.code.onDeviceWrote = () => this.#interrupt();
     bus.onRegionsChanged(() => {
@@ -220,7 +215,8 @@ export class SoftVcpu implements Vcpu {
     let stop: number = STOP.fault;
     while (record !== 0) {
       stop = this.#enter(record);
-      if (stop !== STOP.lookup && stop !== STOP.link) break;
+      if (stop === STOP.unfit) this.#jit.giveUp(cpu.r.u32[STATE.linkSlot / 4]!);
+      else if (stop !== STOP.lookup && stop !== STOP.link) break;
       record = stop === STOP.link ? cpu.code.link(cpu.r.i32[STATE.linkSlot / 4]!) : cpu.code.lookup();
       this.#chargeLookup();
     }

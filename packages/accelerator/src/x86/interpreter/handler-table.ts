@@ -26,6 +26,9 @@ const ENDING = new Set([
   'rsm',
 ]);
 
+/** No instruction of the same block comes after one of this row. */
+export const endsBlock = ({ mnemonic }: Row): boolean => descriptionOf(mnemonic)?.ends ?? ENDING.has(mnemonic);
+
 /** Finds the interpreter's handler for a decoded instruction. */
 export class HandlerTable {
   readonly #handlers = new Map<number, number>();
@@ -39,9 +42,7 @@ export class HandlerTable {
     for (let i = 0; i < handlers.length; i += 2) this.#handlers.set(handlers[i]!, handlers[i + 1]!);
     this.#writes = Uint8Array.from(writes);
     this.#mask = Int32Array.from(ROWS, maskOf);
-    this.#ends = Uint8Array.from(ROWS, ({ mnemonic }) =>
-      (descriptionOf(mnemonic)?.ends ?? ENDING.has(mnemonic)) ? 1 : 0,
-    );
+    this.#ends = Uint8Array.from(ROWS, row => (endsBlock(row) ? 1 : 0));
     this.#ignoresMemory = Uint8Array.from(ROWS, ({ mnemonic, operands }) => {
       const ignores = descriptionOf(mnemonic)?.ignoresMemory ?? false;
       return (typeof ignores === 'function' ? ignores(operands) : ignores) ? 1 : 0;

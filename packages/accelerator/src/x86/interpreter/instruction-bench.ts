@@ -56,7 +56,7 @@ export class InstructionBench {
         segmentFault: () => {},
       },
     });
-    this.#run = instance.exports.run as (record: number) => number;
+    this.#run = instance.exports.enter as (record: number) => number;
     cpu.r.i32[STATE.tlb / 4] = 0x2_0000;
   }
 

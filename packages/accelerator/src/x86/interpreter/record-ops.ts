@@ -2,7 +2,7 @@ import type { Form, Width } from '../semantics/form.ts';
 import { STATE } from '../state.ts';
 import type { FunctionWriter, Value } from '../wasm/function.ts';
 import { ADDRESSING, type Addressing, isRegister, LINK, RECORD, STOP } from './record.ts';
-import type { Runtime } from './runtime.ts';
+import { HANDLER_TYPE, type Runtime } from './runtime.ts';
 import { LOAD, STORE } from './wasm-access.ts';
 import { WasmOps } from './wasm-ops.ts';
 
@@ -231,7 +231,7 @@ export class RecordOps extends WasmOps {
     const link = f.load('i32.load', this.#record, slot);
     // Both rare cases in one test: the budget is used up, or the link is no offset.
     f.if(f.op('i32.and', f.op('i32.ge_s', left, this.zero), f.op('i32.gt_u', link, f.i32(LINK.dynamic))), () =>
-      f.returnCallIndirect(this.runtime.handlerType, f.load('i32.load', link, RECORD.handler), link),
+      f.returnCallIndirect(HANDLER_TYPE, f.load('i32.load', link, RECORD.handler), link),
     );
     f.returnCall(this.runtime.transfer, f.op('i32.add', this.#record, f.i32(slot)));
   }
@@ -258,10 +258,6 @@ export class RecordOps extends WasmOps {
   next(): void {
     const f = this.f;
     const next = f.op('i32.add', this.#record, f.i32(RECORD.size));
-    f.returnCallIndirect(
-      this.runtime.handlerType,
-      f.load('i32.load', this.#record, RECORD.size + RECORD.handler),
-      next,
-    );
+    f.returnCallIndirect(HANDLER_TYPE, f.load('i32.load', this.#record, RECORD.size + RECORD.handler), next);
   }
 }

@@ -9,7 +9,10 @@ export const RECORD = {
   size: 32,
   /** Index of the handler in the interpreter's table (u32). */
   handler: 0,
-  /** First and second register operand (u16); of ST(i), the i. An address record: the bytes to check; 1 when they are written. */
+  /**
+   * First and second register operand (u16); of ST(i), the i. An address record: the bytes to check; 1 when they are written. A record
+   * of a compiled region: the info of its access; why the region is left.
+   */
   a: 4,
   b: 6,
   /** Base and index register of the memory operand; `STATE.zero` where there is none (u16). Without one: third register. */
@@ -21,12 +24,16 @@ export const RECORD = {
   length: 13,
   /** Distance of the instruction from the start of its block (u16). */
   start: 14,
-  /** Displacement; of a branch, distance of its target from the start of the block (i32). */
+  /**
+   * Displacement; of a branch, distance of its target from the start of the block; of a compiled region's record, the
+   * place it stands for (i32).
+   */
   disp: 16,
   /** Effective segment register (u16). */
   segment: 20,
-  /** Instructions of the block before this one (u16). */
+  /** Instructions of the block before this one (u16). Of a block's first record that enters a region: which entry. */
   count: 22,
+  entry: 22,
   /** Immediate, sign-extended; displacement of an address record; index of an escape's instruction (i64). */
   imm: 24,
   /** Of an x87 instruction: FOP (u16). */
@@ -67,6 +74,8 @@ export const STOP = {
   fault: 4,
   /** The instruction of `STATE.record` has more to do, but somebody else comes first. */
   restart: 5,
+  /** As `lookup`; the region of the record at `STATE.linkSlot` cannot run where it is mapped now. */
+  unfit: 7,
   /** An escape finished its instruction, set `STATE.rip` and wants the run loop to look again. */
   escaped: 6,
 } as const;

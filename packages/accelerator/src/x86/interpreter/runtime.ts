@@ -1,17 +1,22 @@
-import { JUMP_CACHE, SEGMENT, STATE } from '../state.ts';
+import { JUMP_CACHE, SEGMENT, STATE, TLB } from '../state.ts';
 import { FunctionWriter, type Value } from '../wasm/function.ts';
 import type { ModuleWriter, Signature } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
 import { LINK, RECORD, STOP } from './record.ts';
 import { STRING_RUN, STRING_RUNS, type StringRuntime, stringRuntime, writeStringRun } from './string-runtime.ts';
-import { writeX87, X87_FUNCTIONS, type X87Runtime, x87Runtime } from './x87-runtime.ts';
+import { tlbEntry } from './tlb-entry.ts';
+import { writeX87, type X87Runtime, x87Runtime } from './x87-runtime.ts';
 
 /** Functions that every handler can call, by index in the module. */
 export interface Runtime {
-  /** Type of a handler: offset of its record → why it stopped. */
-  readonly handlerType: number;
+  /** (record) → stop: goes on with a record. */
+  readonly enter: number;
   /** (linear i64, info i32, record) → offset where the access may be made, or 0 on a fault. */
   readonly miss: number;
+  /** (linear i64, record) → the same as {@link miss} for a compiled access, whose record has the info in its field `a`. */
+  readonly missAt: number;
+  /** (linear i64, record) → the same, by way of the TLB, whose entry goes to `STATE.stackTag` and `stackAddend`. */
+  readonly missStack: number;
   /** Passes on what was stored in the bounce buffer. */
   readonly commit: number;
   /** (record) → stop: carries an instruction out in TypeScript. */
@@ -20,6 +25,8 @@ export interface Runtime {
   readonly segment: number;
   /** (slot of a link) → stop: goes to `STATE.blockRip`, whose link is no offset. */
   readonly transfer: number;
+  /** (kind, x, y): brings STATE's lazy flags up to date; see {@link FLAGS}. */
+  readonly flags: number;
   /** (rip) → stop: goes where the jump cache says. `STATE.blockRip` is set already. */
   readonly dispatch: number;
   /** Iterations of repeated string instructions, see `string-runtime.ts`. */
@@ -28,38 +35,55 @@ export interface Runtime {
   readonly x87: X87Runtime;
 }
 
+/**
+ * Flags that a compiled region has not worked out: a kind, and two 64-bit values. `raw`: the lazy result and aux words.
+ * Else zero-extended operands, the kind counting the widths from 8 to 64 bits.
+ */
+export const FLAGS = { raw: 0, add8: 1, sub8: 5 } as const;
+
+const MISS_AT = { params: ['i64', 'i32'], results: ['i32'] } as const;
+const FLAGS_SIGNATURE = { params: ['i32', 'i64', 'i64'], results: [] } as const;
+
+/** Type of a handler in the interpreter's module: offset of its record → why it stopped. */
+export const HANDLER_TYPE = 0;
 const HANDLER = { params: ['i32'], results: ['i32'] } as const;
 
 /** The runtime in a module that imports it from the interpreter. */
 export function importRuntime(module: ModuleWriter): Runtime {
-  module.importTable();
   return {
-    handlerType: module.type(HANDLER),
+    enter: module.import('enter', HANDLER),
     commit: module.import('commit', { params: [], results: [] }),
     escape: module.import('escape', HANDLER),
     miss: module.import('miss', { params: ['i64', 'i32', 'i32'], results: ['i32'] }),
+    missAt: module.import('missAt', MISS_AT),
+    missStack: module.import('missStack', MISS_AT),
     segment: module.import('segment', { params: ['i32', 'i32', 'i32'], results: ['i64'] }),
     transfer: module.import('transfer', HANDLER),
     dispatch: module.import('dispatch', { params: ['i64'], results: ['i32'] }),
+    flags: module.import('flags', FLAGS_SIGNATURE),
     strings: stringRuntime(name => module.import(name, STRING_RUN)),
     x87: x87Runtime((name, signature) => module.import(name, signature)),
   };
 }
 
-/** Writes the runtime's functions into a module, and exports `run` (record → stop). */
+/** Writes the runtime's functions into a module, and exports them for regions, which are modules of their own. */
 export function writeRuntime(module: ModuleWriter): Runtime {
+  if (module.type(HANDLER) !== HANDLER_TYPE) throw new Error('the runtime comes first in its module');
   const translate = module.import('translate', { params: ['i32', 'i32', 'i32'], results: ['i32'] });
-  const commit = module.import('commit', { params: [], results: [] });
+  const commitImport = module.import('commit', { params: [], results: [] });
   const escapeImport = module.import('escape', HANDLER);
   const segmentFault = module.import('segmentFault', { params: ['i32'], results: [] });
   const runtime: Runtime = {
-    handlerType: module.type(HANDLER),
-    commit,
-    escape: escapeImport,
+    enter: module.declare(HANDLER),
+    commit: module.declare({ params: [], results: [] }),
+    escape: module.declare(HANDLER),
     miss: module.declare({ params: ['i64', 'i32', 'i32'], results: ['i32'] }),
+    missAt: module.declare(MISS_AT),
+    missStack: module.declare(MISS_AT),
     segment: module.declare({ params: ['i32', 'i32', 'i32'], results: ['i64'] }),
     transfer: module.declare(HANDLER),
     dispatch: module.declare({ params: ['i64'], results: ['i32'] }),
+    flags: module.declare(FLAGS_SIGNATURE),
     strings: stringRuntime(() => module.declare(STRING_RUN)),
     x87: x87Runtime((_name, signature) => module.declare(signature)),
   };
@@ -75,14 +99,44 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     module.define(index, f.body());
   };
   const enter = (f: FunctionWriter, record: Value): void =>
-    f.returnCallIndirect(runtime.handlerType, f.load('i32.load', record, RECORD.handler), record);
+    f.returnCallIndirect(HANDLER_TYPE, f.load('i32.load', record, RECORD.handler), record);
+  define(runtime.enter, ['i32'], 'i32', f => enter(f, f.param(0)));
+  define(runtime.escape, ['i32'], 'i32', f => f.return(f.call(escapeImport, 'i32', f.param(0))));
+  const commit = new FunctionWriter({ params: [], results: [] });
+  commit.callVoid(commitImport);
+  module.define(runtime.commit, commit.body());
 
+  const translated = (f: FunctionWriter, linear: Value, info: Value): void => {
+    const high = f.op('i32.wrap_i64', f.op('i64.shr_u', linear, f.i64(32)));
+    f.return(f.call(translate, 'i32', f.op('i32.wrap_i64', linear), high, info));
+  };
   define(runtime.miss, ['i64', 'i32', 'i32'], 'i32', f => {
     const [linear, info, record] = [f.param(0), f.param(1), f.param(2)];
-    const high = f.op('i32.wrap_i64', f.op('i64.shr_u', linear, f.i64(32)));
     const ss = f.op('i32.eq', f.load('i32.load16_u', record, RECORD.segment), f.i32(STATE.segments + 2 * SEGMENT.size));
     const stack = f.op('i32.mul', ss, f.i32(ACCESS.stack));
-    f.return(f.call(translate, 'i32', f.op('i32.wrap_i64', linear), high, f.op('i32.or', info, stack)));
+    translated(f, linear, f.op('i32.or', info, stack));
+  });
+
+  define(runtime.missAt, ['i64', 'i32'], 'i32', f =>
+    translated(f, f.param(0), f.load('i32.load16_u', f.param(1), RECORD.a)),
+  );
+  define(runtime.missStack, ['i64', 'i32'], 'i32', f => {
+    const zero = f.i32(0);
+    const [linear, record] = [f.param(0), f.param(1)];
+    const info = f.load('i32.load16_u', record, RECORD.a);
+    const entry = tlbEntry(f, linear);
+    const addend = f.load('i32.load', entry, TLB.addend);
+    const writable = f.load('i64.load', entry, TLB.write);
+    f.store('i64.store', zero, STATE.stackTag, writable);
+    f.store('i32.store', zero, STATE.stackAddend, addend);
+    const reads = f.op('i32.eqz', f.op('i32.and', info, f.i32(ACCESS.write | ACCESS.modify | ACCESS.execute)));
+    const tag = f.select(reads, f.load('i64.load', entry, TLB.read), writable);
+    const bytes = f.op('i64.extend_i32_u', f.op('i32.and', info, f.i32(0xff)));
+    const last = f.op('i64.sub', f.op('i64.add', linear, bytes), f.i64(1));
+    f.if(f.op('i64.eq', f.op('i64.and', last, f.i64(-4096)), tag), () =>
+      f.return(f.op('i32.add', f.op('i32.wrap_i64', linear), addend)),
+    );
+    translated(f, linear, info);
   });
 
   define(runtime.segment, ['i32', 'i32', 'i32'], 'i64', f => {
@@ -145,21 +199,44 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     f.return(f.i32(STOP.lookup));
   });
 
-  const run = module.declare(HANDLER);
-  define(run, ['i32'], 'i32', f => enter(f, f.param(0)));
-  module.export('run', run);
-  // For regions, which are modules of their own.
-  for (const name of ['miss', 'segment', 'transfer', 'dispatch'] as const) module.export(name, runtime[name]);
   const defineAs = (index: number, signature: Signature, write: (f: FunctionWriter) => void): void => {
     const f = new FunctionWriter(signature);
     write(f);
     module.define(index, f.body());
   };
-  for (const name of STRING_RUNS) {
-    defineAs(runtime.strings[name], STRING_RUN, f => writeStringRun(f, name));
-    module.export(name, runtime.strings[name]);
-  }
+  defineAs(runtime.flags, FLAGS_SIGNATURE, writeFlags);
+  for (const name of STRING_RUNS) defineAs(runtime.strings[name], STRING_RUN, f => writeStringRun(f, name));
   writeX87(runtime.x87, defineAs);
-  for (const name of X87_FUNCTIONS) module.export(name, runtime.x87[name]);
+  const { strings, x87, ...others } = runtime;
+  for (const [name, index] of Object.entries({ ...others, ...strings, ...x87 })) module.export(name, index);
   return runtime;
+}
+
+/** Result and aux words of {@link FLAGS}; operands are moved to the top, so that all widths are one. */
+function writeFlags(f: FunctionWriter): void {
+  const [kind, x, y] = [f.param(0), f.param(1), f.param(2)];
+  const zero = f.i32(0);
+  const done = (result: Value, aux: Value): void => {
+    f.store('i64.store', zero, STATE.flagResult, result);
+    f.store('i64.store', zero, STATE.flagAux, aux);
+  };
+  f.if(f.op('i32.eqz', kind), () => {
+    done(x, y);
+    f.return();
+  });
+  const subtracts = f.op('i32.ge_u', kind, f.i32(FLAGS.sub8));
+  const width = f.op('i32.shl', f.i32(8), f.op('i32.and', f.op('i32.sub', kind, f.i32(1)), f.i32(3)));
+  const shift = f.op('i64.extend_i32_u', f.op('i32.sub', f.i32(64), width));
+  const [a, b] = [f.op('i64.shl', x, shift), f.op('i64.shl', y, shift)];
+  const result = f.select(subtracts, f.op('i64.sub', a, b), f.op('i64.add', a, b));
+  const invert = f.op('i64.extend_i32_s', f.op('i32.sub', zero, subtracts));
+  // Carries of an addition: where both are set, or either is and the result is not. Of a subtraction: with ~a for a,
+  // and the result's complement the other way about.
+  const p = f.op('i64.xor', a, invert);
+  const q = f.op('i64.xor', f.op('i64.xor', result, f.i64(-1)), invert);
+  const carries = f.op('i64.or', f.op('i64.and', p, b), f.op('i64.and', f.op('i64.or', p, b), q));
+  const low = f.op('i64.shr_u', result, shift);
+  const half = f.op('i64.shr_u', f.op('i64.xor', f.op('i64.xor', x, y), low), f.i64(1));
+  const aux = f.op('i64.or', f.op('i64.and', carries, f.i64(0xc000_0000_0000_0000n)), f.op('i64.and', half, f.i64(8)));
+  done(f.op('i64.shr_s', result, shift), aux);
 }

@@ -106,30 +106,46 @@ export abstract class WasmAccess extends WasmFlags {
     return linear;
   }
 
-  /** Offset in the memory where `bytes` at a linear address may be read or written now. Leaves the handler on a fault. */
-  protected access(kind: number, bytes: number, linear: Value): Value {
+  /** Where `bytes` at a linear address may be read or written without asking the MMU, if the TLB says so. */
+  protected probe(kind: number, bytes: number, linear: Value): { known: Value; address: () => Value } {
     const f = this.f;
-    if (kind !== ACCESS.read && !this.#stackAddresses.has(linear)) this.writesMemory = true;
-    const address = f.variable('i32');
-    const entry = tlbEntry(f, linear);
-    const tag = f.load('i64.load', entry, kind === ACCESS.read ? TLB.read : TLB.write);
+    const { entry, offset } = this.tlbPlace(linear);
+    const tag = f.load('i64.load', entry, offset + (kind === ACCESS.read ? TLB.read : TLB.write));
     const last = bytes === 1 ? linear : f.op('i64.add', linear, f.i64(bytes - 1));
-    f.if(
-      f.op('i64.eq', f.op('i64.and', last, f.i64(-4096)), tag),
-      () => f.set(address, f.op('i32.add', f.op('i32.wrap_i64', linear), f.load('i32.load', entry, TLB.addend))),
-      () => {
-        const found = this.miss(linear, kind | bytes);
-        f.if(f.op('i32.eqz', found), () => this.exit(STOP.fault));
-        f.set(address, found);
-      },
-    );
-    return f.get(address);
+    return {
+      known: f.op('i64.eq', f.op('i64.and', last, f.i64(-4096)), tag),
+      address: () => f.op('i32.add', f.op('i32.wrap_i64', linear), f.load('i32.load', entry, offset + TLB.addend)),
+    };
   }
 
-  protected miss(linear: Value, info: number): Value {
+  /** The same from the MMU. Leaves the engine on a fault. */
+  protected ask(kind: number, bytes: number, linear: Value): Value {
     const f = this.f;
-    const stack = this.#stackAddresses.has(linear) ? ACCESS.stack : 0;
-    return f.call(this.runtime.miss, 'i32', linear, f.i32(info | stack), this.site);
+    const stack = this.isStack(linear) ? ACCESS.stack : 0;
+    const found = f.call(this.runtime.miss, 'i32', linear, f.i32(kind | bytes | stack), this.site);
+    f.if(f.op('i32.eqz', found), () => this.exit(STOP.fault));
+    return found;
+  }
+
+  #notes(kind: number, linear: Value): void {
+    if (kind !== ACCESS.read && !this.isStack(linear)) this.writesMemory = true;
+  }
+
+  /** Offset in the memory where `bytes` at a linear address may be read or written now. Leaves the engine on a fault. */
+  protected access(kind: number, bytes: number, linear: Value): Value {
+    this.#notes(kind, linear);
+    const { known, address } = this.probe(kind, bytes, linear);
+    return this.f.choose(known, 'i32', address, () => this.ask(kind, bytes, linear));
+  }
+
+  /** The linear address was formed from SS by the description. */
+  protected isStack(linear: Value): boolean {
+    return this.#stackAddresses.has(linear);
+  }
+
+  /** The place in the TLB where a linear address would be found: a base and an offset. */
+  tlbPlace(linear: Value): { entry: Value; offset: number } {
+    return { entry: tlbEntry(this.f, linear), offset: 0 };
   }
 
   /** After a store: passes on what went to the bounce buffer. */
@@ -138,19 +154,31 @@ export abstract class WasmAccess extends WasmFlags {
     f.if(f.op('i32.eq', address, f.i32(STATE.bounce)), () => f.callVoid(this.runtime.commit));
   }
 
+  /** Writes a value whose type the store instruction names. */
+  protected storeAt(name: string, bytes: number, linear: Value, value: Value): void {
+    const f = this.f;
+    this.#notes(ACCESS.write, linear);
+    const { known, address } = this.probe(ACCESS.write, bytes, linear);
+    f.if(
+      known,
+      () => f.store(name, address(), 0, value),
+      () => {
+        const found = this.ask(ACCESS.write, bytes, linear);
+        f.store(name, found, 0, value);
+        this.commit(found);
+      },
+    );
+  }
+
   load(w: Width, linear: Value): Value {
     return this.f.load(LOAD[w], this.access(ACCESS.read, w / 8, linear));
   }
 
   store(w: Width, linear: Value, value: Value): void {
-    const address = this.access(ACCESS.write, w / 8, linear);
-    this.f.store(STORE[w], address, 0, value);
-    this.commit(address);
+    this.storeAt(STORE[w], w / 8, linear, value);
   }
 
   probeWrite(bytes: number, linear: Value): void {
-    const f = this.f;
-    const found = this.miss(linear, ACCESS.probe | bytes);
-    f.if(f.op('i32.eqz', found), () => this.exit(STOP.fault));
+    this.ask(ACCESS.probe, bytes, linear);
   }
 }

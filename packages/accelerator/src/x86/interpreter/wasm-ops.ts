@@ -146,9 +146,7 @@ export abstract class WasmOps extends WasmAccess implements Ops<Value> {
     }
     const linear = this.linear(operand);
     if (this.form.aligned) this.#alignment(linear);
-    const address = this.access(ACCESS.write, 16, linear);
-    f.store('v128.store', address, 0, value);
-    this.commit(address);
+    this.storeAt('v128.store', 16, linear, value);
   }
 
   readLane(operand: number, lane: Lane): Value {

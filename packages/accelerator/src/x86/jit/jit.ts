@@ -1,9 +1,10 @@
 import { type Cpu, MODE } from '../cpu.ts';
 import { Decoder } from '../decode/decoder.ts';
 import { RECORD } from '../interpreter/record.ts';
+import { RECORDS } from '../state.ts';
 import { compileRegion } from './compile.ts';
-import { findRegion } from './region.ts';
-import { RegionRecords } from './region-records.ts';
+import { type CodeSource, findRegion, pageOf } from './region.ts';
+import { MAX_REGION_RECORDS, RegionRecords } from './region-records.ts';
 
 /** `off`: the interpreter alone. `eager`: everything, when it is first decoded, for tests. */
 export type JitMode = 'on' | 'off' | 'eager';
@@ -16,31 +17,33 @@ const MAX_REGIONS = 2048;
 const MAX_SAMPLES = 2 ** 16;
 /** Fewer instructions are not worth a module. */
 const MIN_INSTRUCTIONS = 3;
-
-/** What a region's module imports. */
-export interface RegionImports {
-  readonly memory: WebAssembly.Memory;
-  readonly table: WebAssembly.Table;
-  readonly [name: string]: unknown;
-}
+/** Places that the table of handlers grows by. */
+const GROWTH = 64;
+/** Pages that a region may reach, to either side. */
+const REACH = 16;
 
 /** Compiles the code that runs often; where that is, samples of RIP tell. */
 export class Jit {
   readonly mode: JitMode;
   readonly #cpu: Cpu;
-  readonly #imports: RegionImports;
+  readonly #table: WebAssembly.Table;
+  readonly #imports: Readonly<Record<string, unknown>>;
   readonly #decoder: Decoder;
   /** By place and mode of the code. */
   readonly #samples = new Map<number, number>();
+  /** Places of regions that were given up. */
+  readonly #unfit = new Set<number>();
   /** By handler, oldest first. */
   readonly #regions = new Map<number, RegionRecords>();
   /** Places in the table that no region uses. */
   readonly #free: number[] = [];
 
-  constructor(cpu: Cpu, mode: JitMode, imports: RegionImports) {
+  /** @param table of handlers @param imports memory and runtime of the interpreter, for compiled regions */
+  constructor(cpu: Cpu, mode: JitMode, table: WebAssembly.Table, imports: Readonly<Record<string, unknown>>) {
     this.#cpu = cpu;
     this.#decoder = new Decoder(feature => cpu.has(feature));
     this.mode = mode;
+    this.#table = table;
     this.#imports = imports;
     cpu.code.onRegionDropped = region => this.#release(region);
     cpu.code.onClear = () => this.#clear();
@@ -67,45 +70,91 @@ export class Jit {
   #clear(): void {
     for (const region of [...this.#regions.values()]) this.#release(region);
     this.#samples.clear();
+    this.#unfit.clear();
   }
 
   #release(region: RegionRecords): void {
     const { handler } = region;
     if (this.#regions.get(handler) !== region) return; // given up before; its place may be another's by now
+    region.remove();
     this.#regions.delete(handler);
-    this.#imports.table.set(handler, null);
+    this.#table.set(handler, null);
     this.#free.push(handler);
     // Written code may become hot again as something else.
     this.#samples.clear();
   }
 
-  /** @param records first record of the block @param at place of its code in the guest memory */
+  /** The region that a record enters cannot run where it is mapped now; it is not compiled again. */
+  giveUp(record: number): void {
+    const region = this.#regions.get(this.#cpu.r.u32[(record + RECORD.handler) >> 2]!);
+    if (!region) return;
+    this.#unfit.add(region.place);
+    this.#release(region);
+  }
+
+  /** A place in the table. */
+  #place(): number {
+    if (this.#free.length === 0) {
+      const first = this.#table.grow(GROWTH);
+      for (let i = GROWTH - 1; i >= 0; i--) this.#free.push(first + i);
+    }
+    return this.#free.pop()!;
+  }
+
+  /** Where the code around a block is, as far as it is certain. */
+  #source(at: number): CodeSource {
+    const { code, r, codeBits, mode } = this.#cpu;
+    const pages = new Map([[0, at - (at & 0xfff)]]);
+    const oneBits = (mode & MODE.wholeCode) === 0;
+    const page = (n: number): number => {
+      let found = pages.get(n);
+      if (found === undefined) {
+        found = oneBits || n < -REACH || n > REACH ? -1 : code.pageNear(n);
+        pages.set(n, found);
+      }
+      return found;
+    };
+    const known = (place: number): boolean => {
+      const offset = page(pageOf(place));
+      return offset >= 0 && (this.mode === 'eager' || code.blockAt(offset + (place & 0xfff)) !== 0);
+    };
+    return { memory: r.u8, bits: codeBits, page, known };
+  }
+
+  /** @param records first record of the block at RIP @param at place of its code in the guest memory */
   #compile(records: number, at: number): void {
     const cpu = this.#cpu;
     const { r, code, mode } = cpu;
     if (this.#regions.has(r.u32[(records + RECORD.handler) >> 2]!)) return;
-    const page = at - (at & 0xfff);
-    const region = findRegion(this.#decoder, r.u8, page, at & 0xfff, cpu.codeBits);
+    if (this.#unfit.has(at) || code.free + (MAX_REGION_RECORDS + 1) * RECORD.size > RECORDS.end) return;
+    const source = this.#source(at);
+    const region = findRegion(this.#decoder, source, at & 0xfff);
     if (!region || region.count < (this.mode === 'eager' ? 1 : MIN_INSTRUCTIONS)) return;
-    if (this.#regions.size === MAX_REGIONS) {
-      const oldest = this.#regions.values().next().value!;
-      oldest.remove();
-      this.#release(oldest);
-    }
-    const { table } = this.#imports;
-    const handler = this.#free.pop() ?? table.grow(1);
-    const kept = new RegionRecords(r, records, handler, code.free);
-    const bytes = compileRegion(region, {
+    if (this.#regions.size === MAX_REGIONS) this.#release(this.#regions.values().next().value!);
+    const handler = this.#place();
+    const kept = new RegionRecords(r, code.predecoder, at, handler, code.free);
+    const { bytes, entries } = compileRegion(region, {
       bits: cpu.codeBits,
       stack: cpu.stackBits,
       flat: (mode & MODE.flat) !== 0,
-      keepsLinks: (mode & MODE.wholeCode) !== 0,
+      wholeCode: (mode & MODE.wholeCode) !== 0,
+      user: (mode & MODE.user) !== 0,
+      page: source.page,
       records: kept,
     });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: this.#imports });
-    table.set(handler, instance.exports.region);
+    this.#table.set(handler, instance.exports.region);
     this.#regions.set(handler, kept);
-    code.addRegion(page, kept, region.blocks.values());
-    kept.install();
+    const place = (n: number): number => source.page(pageOf(n)) + (n & 0xfff);
+    code.addRegion(
+      kept,
+      [...region.blocks.values()].map(block => ({ at: place(block.at), end: place(block.at) + block.end - block.at })),
+    );
+    for (const [number, entry] of entries.entries()) {
+      const record = entry === (at & 0xfff) ? records : code.blockAt(place(entry));
+      if (record === 0) continue;
+      const before = r.u32[(record + RECORD.handler) >> 2]!;
+      kept.enter(record, number, this.#regions.get(before)?.interpreted(record) ?? before);
+    }
   }
 }

@@ -90,15 +90,19 @@ describe('the second page (SDM vol. 3 §4.7)', () => {
     });
 
     onAllTiers(`${name}: it vanishes in the middle of the loop`, {
+      ownWay: true,
       code,
       prepare,
       heat: { rcx: HOT },
       run(guest) {
         guest.start('start', { rcx: 2 * HOT, r8: 1 });
         guest.vcpu.run(0);
+        // Where the slice ends is up to the tier: before the edge, or behind it.
+        const rip = Number(guest.vcpu.save().rip);
         guest.hide(NEXT);
         guest.toHalt();
-        expect([guest.exception, guest.cr2, ...pushed(guest)]).toEqual([14, second, 0x10, fault]);
+        const [cr2, at] = rip >= NEXT ? [rip, rip] : [second, fault];
+        expect([guest.exception, guest.cr2, ...pushed(guest)]).toEqual([14, cr2, 0x10, at]);
         guest.remap(NEXT, NEXT);
         guest.goOn();
         expect(guest.registers('rcx')).toEqual([0]);

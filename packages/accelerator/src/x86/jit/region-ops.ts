@@ -1,49 +1,57 @@
-import { BASE_RIP, type Decoded, OPERAND_KIND } from '../decode/decoded.ts';
+import { BASE_RIP, type Decoded, OPERAND_KIND, SEG } from '../decode/decoded.ts';
 import { ACCESS } from '../interpreter/access.ts';
-import type { Runtime } from '../interpreter/runtime.ts';
+import { STOP } from '../interpreter/record.ts';
+import { FLAGS } from '../interpreter/runtime.ts';
+import { tlbSlot } from '../interpreter/tlb-entry.ts';
 import { WasmOps } from '../interpreter/wasm-ops.ts';
+import { PRIVILEGE, tlbOf } from '../privilege.ts';
+import type { Effects } from '../semantics/effects.ts';
 import type { Form, Width } from '../semantics/form.ts';
 import type { StatusFlag } from '../semantics/ops.ts';
-import { SEGMENT, STATE } from '../state.ts';
+import { GPR, SEGMENT, STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
 import { x87Opcode } from '../x87/opcode.ts';
-import { type PendingFlags, type RegionState, VARIABLES } from './region-state.ts';
+import type { RegionPlace } from './region-place.ts';
+import type { RegionRecords } from './region-records.ts';
+import { LAZY, type PendingFlags, RAW, type RegionState } from './region-state.ts';
 
-/** An instruction's place in its region. */
-export interface Place {
+/** An instruction in its region. */
+export interface Placed {
   readonly insn: Decoded;
-  /** Offset of the instruction in its page. */
+  readonly form: Form;
+  readonly effects: Effects;
+  /** Its place, relative to the page of the region's entry. */
   readonly at: number;
   /** Instructions of the block before this one. */
   readonly before: number;
-  /** It writes its memory operand. */
-  readonly writes: boolean;
-  /** Offset of a record that stands for it. */
-  site(): number;
 }
+
+/** Carries the branch at the end of a block out. */
+export type Branch = (ops: RegionOps, condition: Value | undefined) => void;
 
 /** Descriptions of instructions as part of a compiled region. */
 export class RegionOps extends WasmOps {
   readonly #state: RegionState;
+  readonly #placed: Placed;
   readonly #insn: Decoded;
   readonly #at: number;
-  readonly #before: number;
-  readonly #place: Place;
-  readonly #flow: Flow;
+  readonly #records: RegionRecords;
+  readonly #user: boolean;
+  readonly #branch: Branch;
 
-  constructor(state: RegionState, form: Form, runtime: Runtime, place: Place, flow: Flow) {
-    super(state.f, form, runtime);
+  constructor(state: RegionState, placed: Placed, { records, user }: RegionPlace, branch: Branch) {
+    super(state.f, placed.form, state.runtime);
     this.#state = state;
-    this.#insn = place.insn;
-    this.#at = place.at;
-    this.#before = place.before;
-    this.#place = place;
-    this.#flow = flow;
+    this.#placed = placed;
+    this.#insn = placed.insn;
+    this.#at = placed.at;
+    this.#records = records;
+    this.#user = user;
+    this.#branch = branch;
   }
 
-  /** The form that the description is to see. */
-  get own(): Form {
-    return this.form;
+  get place(): Placed {
+    return this.#placed;
   }
 
   // ---------------------------------------------------------------- operands
@@ -111,8 +119,13 @@ export class RegionOps extends WasmOps {
     return this.f.i32(STATE.segments + SEGMENT.size * Math.max(0, this.#insn.seg));
   }
 
+  /** Of the instruction, for those who only want its segment. */
   protected get site(): Value {
-    return this.f.i32(this.#place.site());
+    return this.f.i32(this.#site(0, STOP.fault));
+  }
+
+  #site(info: number, stop: number): number {
+    return this.#records.site(this.#at, this.#insn, this.#placed.before, info, stop);
   }
 
   #rip(offset: number): Value {
@@ -149,8 +162,75 @@ export class RegionOps extends WasmOps {
     const { asize } = this.#insn;
     const offset = asize === 64 ? this.#address() : this.truncate(64, asize, this.#address());
     const bytes = Math.max(1, this.form.operands[operand]!.size >> 3);
-    this.linearAddress = this.segment('effective', asize, offset, bytes, this.#place.writes);
+    this.linearAddress = this.segment('effective', asize, offset, bytes, this.#placed.effects.writesMemory);
     return this.linearAddress;
+  }
+
+  // ---------------------------------------------------------------- memory
+
+  override tlbPlace(linear: Value): { entry: Value; offset: number } {
+    const { f } = this;
+    const slot = tlbSlot(f, linear);
+    if (this.#user) return { entry: slot, offset: tlbOf(PRIVILEGE.user) };
+    return { entry: f.op('i32.add', f.get(this.#state.tlb), slot), offset: 0 };
+  }
+
+  override setUserAccess(condition: Value): void {
+    super.setUserAccess(condition);
+    this.#state.loadTlb();
+  }
+
+  /** The memory operand's base is the stack pointer. */
+  get #onStack(): boolean {
+    return this.#insn.isMem && this.#insn.base === GPR.rsp && this.#insn.index < 0;
+  }
+
+  #isHandy(linear: Value): boolean {
+    return this.isStack(linear) || (this.#onStack && linear === this.linearAddress);
+  }
+
+  /**
+   * The stack is mostly one page: its TLB entry is kept at hand. Read-only pages are not, so that one tag will do.
+   */
+  protected override probe(kind: number, bytes: number, linear: Value): { known: Value; address: () => Value } {
+    if (!this.#isHandy(linear)) return super.probe(kind, bytes, linear);
+    const { f } = this;
+    const last = bytes === 1 ? linear : f.op('i64.add', linear, f.i64(bytes - 1));
+    return {
+      known: f.op('i64.eq', f.op('i64.and', last, f.i64(-4096)), f.get(this.#state.stackTag)),
+      address: () => f.op('i32.add', f.op('i32.wrap_i64', linear), f.get(this.#state.stackAddend)),
+    };
+  }
+
+  /** The instruction may have written to the region's code. */
+  mayBeStale = false;
+
+  protected override ask(kind: number, bytes: number, linear: Value): Value {
+    const { f } = this;
+    const state = this.#state;
+    const onStack = this.isStack(linear) || (linear === this.linearAddress && this.#insn.seg === SEG.ss);
+    const info = kind | bytes | (onStack ? ACCESS.stack : 0);
+    const handy = this.#isHandy(linear) && kind !== ACCESS.probe;
+    this.#settle();
+    const record = f.i32(this.#site(info, STOP.fault));
+    f.set(state.record, record);
+    const found = f.call(handy ? this.runtime.missStack : this.runtime.missAt, 'i32', linear, record);
+    f.branch(state.stopLabel, f.op('i32.eqz', found));
+    if (handy) state.loadStack();
+    if (kind !== ACCESS.read) {
+      state.checkStale();
+      this.mayBeStale = true;
+    }
+    return found;
+  }
+
+  protected override commit(address: Value): void {
+    const { f } = this;
+    f.if(f.op('i32.eq', address, f.i32(STATE.bounce)), () => {
+      f.callVoid(this.runtime.commit);
+      this.#state.forgetStack(); // a device may have changed what is mapped where
+      this.#state.checkStale();
+    });
   }
 
   // ---------------------------------------------------------------- flags
@@ -165,88 +245,89 @@ export class RegionOps extends WasmOps {
     this.#setPending({ kind: 'result', w, result, others });
   }
 
-  /** The instruction may have written to the region's page. */
-  mayBeStale = false;
-
-  protected override miss(linear: Value, info: number): Value {
-    const found = super.miss(linear, info);
-    if ((info & ~0xff & ~ACCESS.stack) !== ACCESS.read) {
-      this.#state.checkStale();
-      this.mayBeStale = true;
-    }
-    return found;
-  }
-
-  /** A store on two pages, or to a device that answers with one of its own, reaches the code only here. */
-  protected override commit(address: Value): void {
-    const { f } = this;
-    f.if(f.op('i32.eq', address, f.i32(STATE.bounce)), () => {
-      f.callVoid(this.runtime.commit);
-      this.#state.checkStale();
-    });
-  }
-
   #depth = 0;
-  /** In a branch, flags go to their variables at once: the other branch leaves them there too. */
   #setPending(pending: PendingFlags): void {
     this.#state.pending = pending;
     if (this.#depth > 0) this.settleFlags();
   }
 
-  /** Result and aux of the pending flags, computed anew at each call, so that cold paths bear the cost themselves. */
-  #lazy(): { result: Value; aux: Value } {
-    const { pending } = this.#state;
+  /** Puts pending flags into their variables. */
+  settleFlags(): void {
+    this.#settle();
+    if (this.#state.pending !== RAW) this.#state.pending = LAZY;
+  }
+
+  /** The same on a way out: what is pending stays so for those who go on. */
+  #settle(): void {
+    const { f } = this;
+    const { pending, flagKind, flagX, flagY } = this.#state;
+    const wide = (w: Width, v: Value): Value => (w === 64 ? v : f.op('i64.extend_i32_u', v));
+    if (pending.kind === 'lazy' || pending.kind === 'raw') return;
+    if (pending.kind !== 'result' && !pending.carry) {
+      const first = pending.kind === 'add' ? FLAGS.add8 : FLAGS.sub8;
+      f.set(flagKind, f.i32(first + Math.log2(pending.w / 8)));
+      f.set(flagX, wide(pending.w, pending.a));
+      f.set(flagY, wide(pending.w, pending.b));
+      return;
+    }
+    const { result, aux } = this.#words();
+    f.set(flagKind, f.i32(FLAGS.raw));
+    f.set(flagX, result);
+    f.set(flagY, aux);
+  }
+
+  /** The lazy flags' two words. */
+  #words(): { result: Value; aux: Value } {
+    const { f } = this;
+    const state = this.#state;
+    const { pending } = state;
     switch (pending.kind) {
-      case 'variables':
-        return { result: this.f.get(this.#state.flagResult), aux: this.f.get(this.#state.flagAux) };
-      case 'result':
-        return {
-          result: this.signExtend(pending.w, 64, pending.result),
-          aux: this.aux(pending.others.cf, pending.others.of, pending.others.af),
-        };
-      default:
-        return {
-          result: this.signExtend(pending.w, 64, pending.result),
-          aux: this.carries(pending.kind, pending.w, pending.a, pending.b, pending.result),
-        };
+      case 'lazy':
+        state.storeFlags();
+        state.loadFlags();
+        return { result: f.get(state.flagX), aux: f.get(state.flagY) };
+      case 'raw':
+        return { result: f.get(state.flagX), aux: f.get(state.flagY) };
+      case 'result': {
+        const { cf, of, af } = pending.others;
+        return { result: this.signExtend(pending.w, 64, pending.result), aux: this.aux(cf, of, af) };
+      }
+      default: {
+        const { kind, w, a, b, result } = pending;
+        return { result: this.signExtend(w, 64, result), aux: this.carries(kind, w, a, b, result) };
+      }
     }
   }
 
-  /** Brings the flag variables up to date. */
-  settleFlags(): void {
-    const { f } = this;
-    if (this.#state.pending.kind === 'variables') return;
-    const { result, aux } = this.#lazy();
-    f.set(this.#state.flagResult, result);
-    f.set(this.#state.flagAux, aux);
-    this.#state.pending = VARIABLES;
-  }
-
   protected flagResult(): Value {
-    return this.#lazy().result;
+    return this.#words().result;
   }
   protected flagAux(): Value {
-    return this.#lazy().aux;
+    return this.#words().aux;
   }
   protected storeFlags(result: Value, aux: Value): void {
-    this.f.set(this.#state.flagResult, result);
-    this.f.set(this.#state.flagAux, aux);
-    this.#state.pending = VARIABLES;
+    const { f } = this;
+    const state = this.#state;
+    f.set(state.flagKind, f.i32(FLAGS.raw));
+    f.set(state.flagX, result);
+    f.set(state.flagY, aux);
+    state.pending = this.#depth > 0 ? LAZY : RAW;
   }
 
   override flag(name: StatusFlag): Value {
     const p = this.#state.pending;
+    if (p.kind === 'lazy' || p.kind === 'raw') return super.flag(name);
     if (p.kind === 'sub' && !p.carry) {
       if (name === 'cf') return this.compare('ltU', p.w, p.a, p.b);
       if (name === 'zf') return this.compare('eq', p.w, p.a, p.b);
     }
     if (p.kind === 'add' && !p.carry && name === 'cf') return this.compare('ltU', p.w, p.result, p.a);
-    if (p.kind !== 'variables' && name === 'zf') return this.compare('eq', p.w, p.result, this.constant(p.w, 0));
+    if (name === 'zf') return this.compare('eq', p.w, p.result, this.constant(p.w, 0));
+    if (name === 'sf') return this.compare('ltS', p.w, p.result, this.constant(p.w, 0));
     if (p.kind === 'result') {
       if (name === 'cf') return p.others.cf ?? this.f.i32(0);
       if (name === 'of') return p.others.of ?? this.f.i32(0);
     }
-    if (p.kind !== 'variables' && name === 'sf') return this.compare('ltS', p.w, p.result, this.constant(p.w, 0));
     return super.flag(name);
   }
 
@@ -263,22 +344,36 @@ export class RegionOps extends WasmOps {
   // ---------------------------------------------------------------- control
 
   override if(condition: Value, yes: () => void, no?: () => void): void {
-    const open = condition.constant === undefined;
-    if (open) this.settleFlags();
-    if (open) this.#depth++;
-    super.if(condition, yes, no);
-    if (open) this.#depth--;
+    if (condition.constant !== undefined) {
+      super.if(condition, yes, no);
+      return;
+    }
+    this.#nested(scoped => super.if(condition, scoped(yes), no && scoped(no)));
   }
 
   override repeat(body: (stop: () => void) => void): void {
-    this.settleFlags();
+    this.#nested(scoped => super.repeat(stop => scoped(() => body(stop))()));
+  }
+
+  /** In a branch, flags go to their variables at once: the other way leaves them there too. */
+  #nested(write: (scoped: (body: () => void) => () => void) => void): void {
+    const state = this.#state;
+    if (this.#placed.effects.branchesSetFlags) {
+      this.settleFlags();
+      state.pending = LAZY;
+    }
+    const before = state.pending;
     this.#depth++;
-    super.repeat(body);
+    write(body => () => {
+      body();
+      state.pending = before;
+    });
     this.#depth--;
   }
 
   iteration(): void {
-    throw new Error('repeated string instructions are not compiled');
+    this.spend(this.f.i32(1));
+    this.f.if(this.f.op('i32.lt_s', this.budgetLeft(), this.zero), () => this.exit(STOP.restart));
   }
 
   x87Index(operand: number): Value {
@@ -293,42 +388,40 @@ export class RegionOps extends WasmOps {
   }
 
   protected budgetLeft(): Value {
-    const { f } = this;
-    return f.op('i32.sub', f.load('i32.load', this.zero, STATE.budget), f.get(this.#state.spent));
+    return this.f.op('i32.sub', this.#state.left(), this.f.i32(this.#placed.before));
   }
 
   protected spend(instructions: Value): void {
-    this.f.set(this.#state.spent, this.f.op('i32.add', this.f.get(this.#state.spent), instructions));
-  }
-
-  /** Registers, flags and budget as the rest of the processor expects them; `count` instructions are done. */
-  leave(count: number): void {
-    const { f } = this;
-    this.#state.spill();
-    const { result, aux } = this.#lazy();
-    f.store('i64.store', this.zero, STATE.flagResult, result);
-    f.store('i64.store', this.zero, STATE.flagAux, aux);
-    const done = f.op('i32.add', f.get(this.#state.spent), f.i32(count));
-    f.store('i32.store', this.zero, STATE.budget, f.op('i32.sub', f.load('i32.load', this.zero, STATE.budget), done));
+    this.#state.spend(instructions);
   }
 
   protected exit(stop: number): void {
-    this.leave(this.#before);
-    this.f.store('i32.store', this.zero, STATE.record, this.site);
-    this.f.return(this.f.i32(stop));
+    const { f } = this;
+    f.set(this.#state.record, f.i32(this.#site(0, stop)));
+    this.#settle();
+    f.branch(this.#state.stopLabel);
+  }
+
+  /** Leaves the region for the place of a record. */
+  leave(record: number): void {
+    const { f } = this;
+    f.set(this.#state.record, f.i32(record));
+    this.#settle();
+    f.branch(this.#state.leaveLabel);
   }
 
   branch(condition?: Value): void {
-    this.#flow.branch(this, condition);
+    this.#branch(this, condition);
     this.ended = true;
   }
 
   jump(w: Width, target: Value): void {
     const { f } = this;
-    const rip = w === 64 ? target : f.op('i64.extend_i32_u', target);
-    this.leave(this.#before + 1);
-    f.store('i64.store', this.zero, STATE.blockRip, rip);
-    f.returnCall(this.runtime.dispatch, rip);
+    const state = this.#state;
+    state.spend(f.i32(this.#placed.before + 1));
+    f.set(state.rip, w === 64 ? target : f.op('i64.extend_i32_u', target));
+    this.#settle();
+    f.branch(state.indirectLabel);
     this.ended = true;
   }
 
@@ -336,28 +429,21 @@ export class RegionOps extends WasmOps {
   escape(): void {
     const { f } = this;
     const state = this.#state;
-    this.leave(this.#before);
-    f.set(state.spent, f.i32(-this.#before)); // counted already
-    const stop = f.call(this.runtime.escape, 'i32', this.site);
+    const record = f.i32(this.#records.escape(this.#at, this.#insn, this.#placed.before));
+    this.#settle();
+    state.spill();
+    f.set(state.spent, this.zero);
+    f.store('i64.store', this.zero, STATE.blockRip, this.#rip(this.#at));
+    const stop = f.call(this.runtime.escape, 'i32', record);
     f.if(stop, () => {
-      f.store('i32.store', this.zero, STATE.record, this.site);
+      f.store('i32.store', this.zero, STATE.record, record);
       f.return(stop);
     });
-    state.reload();
+    state.load();
+    if (this.#depth > 0) state.pending = LAZY;
     state.checkStale();
+    state.sseChecked = false;
+    state.mmxChecked = false;
     this.mayBeStale = true;
-    this.storeFlags(f.load('i64.load', this.zero, STATE.flagResult), f.load('i64.load', this.zero, STATE.flagAux));
   }
-
-  /** RIP at an offset in the page, or near it, as a branch of this instruction makes it. */
-  target(offset: number): Value {
-    const rip = this.#rip(offset);
-    const branches = this.#insn.operands[0].kind === OPERAND_KIND.rel && offset !== this.#at + this.#insn.length;
-    return branches && this.form.opsize === 16 && !this.form.long ? this.f.op('i64.and', rip, this.f.i64(0xffff)) : rip;
-  }
-}
-
-/** Carries the branch at the end of a block out. */
-export interface Flow {
-  branch(ops: RegionOps, condition: Value | undefined): void;
 }

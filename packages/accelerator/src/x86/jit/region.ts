@@ -1,14 +1,24 @@
 import { DECODE, Decoded, OPERAND_KIND } from '../decode/decoded.ts';
-import type { Decoder } from '../decode/decoder.ts';
+import { type Decoder, MAX_LENGTH } from '../decode/decoder.ts';
+import { ESCAPES } from '../escapes/index.ts';
+import { endsBlock } from '../interpreter/handler-table.ts';
 import { ROWS } from '../isa/rows.ts';
 import { descriptionOf } from '../semantics/index.ts';
 
 /** Instructions in a region at most. */
-const MAX_INSTRUCTIONS = 256;
-/** Records that a region needs at most: one an instruction, and two exits. */
-export const MAX_REGION_RECORDS = 3 * MAX_INSTRUCTIONS;
+export const MAX_INSTRUCTIONS = 400;
 
-/** An instruction of a region; addresses are offsets in its page. */
+/** Where a region's code is found. Pages are counted from the entry's; places are 4096 times that, plus an offset. */
+export interface CodeSource {
+  readonly memory: Uint8Array;
+  readonly bits: 16 | 32 | 64;
+  /** Offset in the memory of a page; −1 when it is not known where it is. */
+  page(n: number): number;
+  /** Whether code was run from a place: what never ran is not worth compiling. */
+  known(place: number): boolean;
+}
+
+/** An instruction of a region, at a place relative to the entry's page. */
 export interface RegionInstruction {
   readonly at: number;
   readonly insn: Decoded;
@@ -18,59 +28,62 @@ export interface RegionInstruction {
 export interface RegionBlock {
   readonly at: number;
   readonly instructions: readonly RegionInstruction[];
-  /** Offset behind the last instruction. */
+  /** Place behind the last instruction. */
   readonly end: number;
-  /** Where the branch at the end goes, as an offset in the page (it may lie outside); undefined without one. */
+  /** Where the branch at the end goes (it may lie outside); undefined without one. */
   readonly taken: number | undefined;
   /** Whether what follows may be reached from here: by falling through, or by a condition that fails. */
   readonly next: boolean;
+  /** Its only instruction begins on one page and ends on the next. */
+  readonly straddles: boolean;
 }
 
-/** Code of one page that is compiled as one function: what direct branches reach from `entry`. */
+/** Code that is compiled as one function: what direct branches and calls reach from `entry`, and where calls return. */
 export interface Region {
   readonly entry: number;
   readonly blocks: ReadonlyMap<number, RegionBlock>;
+  /** Places that control may come to from elsewhere: the entry, targets of calls, and where calls return. */
+  readonly entries: readonly number[];
   readonly count: number;
 }
+
+export const pageOf = (place: number): number => Math.floor(place / 4096);
 
 /** Mnemonics whose branch is conditional. */
 const CONDITIONAL = /^(j(?!mp)|loop)/;
 
-/**
- * Finds the region that starts at an offset in a page. Instructions that the engine cannot compile, or that lie on two
- * pages, are left outside: the region ends before them.
- * @param page offset of the page in `bytes`
- */
-export function findRegion(
-  decoder: Decoder,
-  bytes: Uint8Array,
-  page: number,
-  entry: number,
-  bits: 16 | 32 | 64,
-): Region | undefined {
-  const instructions = new Map<number, RegionInstruction>();
+/** Finds the region of an entry in page 0, nearest code first. */
+export function findRegion(decoder: Decoder, source: CodeSource, entry: number): Region | undefined {
+  const instructions = new Map<number, RegionInstruction & { straddles: boolean }>();
   const leaders = new Set<number>();
+  const entries = new Set([entry]);
   const work = [entry];
-  const insn = new Decoded(ROWS[0]!);
-  while (work.length > 0) {
-    let at = work.pop()!;
+  for (let next = 0; next < work.length; next++) {
+    let at = work[next]!;
     if (leaders.has(at)) continue;
     leaders.add(at);
-    while (at < 4096 && !instructions.has(at) && instructions.size < MAX_INSTRUCTIONS) {
-      if (decoder.decode(bytes, page + at, page + 4096, bits, insn) !== DECODE.ok) break;
-      const description = descriptionOf(insn.row.mnemonic);
-      if (!description || !compilable(insn, bits)) break;
-      instructions.set(at, { at, insn: insn.copy() });
+    while (!instructions.has(at) && instructions.size < MAX_INSTRUCTIONS) {
+      if ((at & 4095) === 0 && at !== work[next]) leaders.add(at);
+      const found = decodeAt(decoder, source, at);
+      if (!found) break;
+      const { insn, straddles } = found;
+      if (straddles) leaders.add(at);
+      instructions.set(at, found);
       const end = at + insn.length;
-      if (description.ends) {
-        if (insn.operands[0].kind === OPERAND_KIND.rel && insn.row.mnemonic !== 'call') {
-          const target = end + insn.immLo;
-          if (target >= 0 && target < 4096) work.push(target);
-          if (CONDITIONAL.test(insn.row.mnemonic)) work.push(end);
+      if (endsBlock(insn.row)) {
+        const relative = insn.operands[0].kind === OPERAND_KIND.rel;
+        const target = end + insn.immLo;
+        if (relative && source.known(target)) work.push(target);
+        if (CONDITIONAL.test(insn.row.mnemonic) && source.known(end)) work.push(end);
+        if (insn.row.mnemonic === 'call' && source.known(end)) {
+          work.push(end);
+          entries.add(end);
+          if (relative) entries.add(target);
         }
         break;
       }
       at = end;
+      if (straddles) leaders.add(at);
     }
   }
   if (!instructions.has(entry)) return undefined;
@@ -88,26 +101,53 @@ export function findRegion(
       list.push(instruction);
       const { insn: last } = instruction;
       at += last.length;
-      if (descriptionOf(last.row.mnemonic)!.ends) {
+      if (endsBlock(last.row)) {
         const relative = last.operands[0].kind === OPERAND_KIND.rel;
         taken = relative ? at + last.immLo : undefined;
         next = relative && CONDITIONAL.test(last.row.mnemonic);
         break;
       }
     }
-    blocks.set(leader, { at: leader, instructions: list, end: at, taken, next });
+    const { straddles } = instructions.get(leader)!;
+    blocks.set(leader, { at: leader, instructions: list, end: at, taken, next, straddles });
   }
-  return { entry, blocks, count: instructions.size };
+  return { entry, blocks, entries: [...entries].filter(at => blocks.has(at)), count: instructions.size };
 }
 
-/** System registers go by escapes; everything else described can be compiled. */
+const straddling = new Uint8Array(MAX_LENGTH);
+
+function decodeAt(
+  decoder: Decoder,
+  { memory, bits, page }: CodeSource,
+  at: number,
+): (RegionInstruction & { straddles: boolean }) | undefined {
+  const number = pageOf(at);
+  const here = page(number);
+  if (here < 0) return undefined;
+  const within = at & 4095;
+  const insn = new Decoded(ROWS[0]!);
+  let result = decoder.decode(memory, here + within, here + 4096, bits, insn);
+  const straddles = result === DECODE.needMore;
+  if (straddles) {
+    const next = page(number + 1);
+    if (next < 0) return undefined;
+    const first = 4096 - within;
+    for (let i = 0; i < MAX_LENGTH; i++) straddling[i] = memory[i < first ? here + within + i : next + i - first]!;
+    result = decoder.decode(straddling, 0, MAX_LENGTH, bits, insn);
+  }
+  return result === DECODE.ok && compilable(insn, bits) ? { at, insn, straddles } : undefined;
+}
+
 function compilable(insn: Decoded, bits: 16 | 32 | 64): boolean {
-  if (insn.rep !== 0 && insn.row.rep) return false; // repeated string instructions have a good loop already
+  const { row, opsize, rep } = insn;
+  const description = descriptionOf(row.mnemonic);
+  // What ends a block by an escape goes elsewhere in ways that only the run loop knows.
+  if (!description && (endsBlock(row) || !ESCAPES[row.mnemonic])) return false;
+  if (rep !== 0 && row.rep) return false; // TODO
   for (let i = 0; i < insn.count; i++) {
     const { kind } = insn.operands[i as 0]!;
     if (kind === OPERAND_KIND.cr || kind === OPERAND_KIND.dr || kind === OPERAND_KIND.farptr) return false;
-    if (kind === OPERAND_KIND.seg) return false;
-    if (kind === OPERAND_KIND.rel && insn.opsize === 16 && bits !== 16) return false; // goes to the first 64 KiB
+    if (kind === OPERAND_KIND.rel && opsize === 16 && bits !== 16) return false; // goes to the first 64 KiB
   }
   return true;
 }

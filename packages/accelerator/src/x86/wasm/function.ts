@@ -14,6 +14,11 @@ export class Value {
   readonly constant: number | bigint | undefined;
   uses = 0;
   local = -1;
+  /** Computed even when nobody uses it. */
+  kept = false;
+  /** While code is emitted: uses of {@link local} that are still to come, and the loop it belongs to. */
+  left = 0;
+  loop = 0;
 
   constructor(type: ValueType, args: readonly Value[], push: (out: number[]) => void, constant?: number | bigint) {
     this.type = type;
@@ -35,6 +40,10 @@ export interface Label {
   depth: number;
 }
 
+/** Opcodes of the structures that labels belong to. */
+const BLOCK = 0x02;
+const LOOP = 0x03;
+
 type Statement = (out: number[]) => void;
 
 /**
@@ -47,6 +56,12 @@ export class FunctionWriter {
   readonly #values: Value[] = [];
   #statements: Statement[] = [];
   #depth = 0;
+  /** Locals that no value needs any more, by type. */
+  readonly #free = new Map<ValueType, number[]>();
+  /** Number of the loop whose code is being emitted, 0 outside of all; what becomes free in it at its end. */
+  #loop = 0;
+  #loops = 0;
+  #freeAfterLoop: Value[] = [];
 
   constructor(signature: Signature) {
     this.#signature = signature;
@@ -60,10 +75,34 @@ export class FunctionWriter {
     if (value.local >= 0) {
       out.push(0x20);
       pushUnsigned(out, value.local);
+      if (--value.left === 0) this.#release(value);
       return;
     }
     for (const arg of value.args) this.#emit(arg, out);
     value.push(out);
+  }
+
+  /**
+   * Keeps what is on the stack in a local. Locals are used again, since the host's compilers take time for each; but
+   * what comes from outside a loop is needed in its next round too.
+   */
+  #keep(value: Value, out: number[]): void {
+    value.local = this.#free.get(value.type)?.pop() ?? this.#newLocal(value.type);
+    value.left = value.uses;
+    value.loop = this.#loop;
+    out.push(0x21);
+    pushUnsigned(out, value.local);
+    if (value.left === 0) this.#release(value); // a call for its effect
+  }
+
+  #release(value: Value): void {
+    if (value.loop !== this.#loop) {
+      this.#freeAfterLoop.push(value);
+      return;
+    }
+    const free = this.#free.get(value.type);
+    if (free) free.push(value.local);
+    else this.#free.set(value.type, [value.local]);
   }
 
   /** Marks the place where a value is computed if it turns out to be needed in a local. */
@@ -72,9 +111,19 @@ export class FunctionWriter {
     this.#statements.push(out => {
       if (value.uses === 0 || (!ordered && value.uses === 1)) return;
       this.#emit(value, out);
-      value.local = this.#newLocal(value.type);
-      out.push(0x21);
-      pushUnsigned(out, value.local);
+      this.#keep(value, out);
+    });
+    return value;
+  }
+
+  /** Marks the place where something happens, whether or not somebody looks at the result. */
+  #always(value: Value): Value {
+    this.#values.push(value);
+    value.kept = true;
+    this.#statements.push(out => {
+      for (const arg of value.args) this.#emit(arg, out);
+      value.push(out);
+      this.#keep(value, out);
     });
     return value;
   }
@@ -105,6 +154,7 @@ export class FunctionWriter {
   param(n: number): Value {
     const value = new Value(this.#signature.params[n]!, [], () => {});
     value.local = n;
+    value.left = Number.POSITIVE_INFINITY;
     return value;
   }
 
@@ -213,8 +263,7 @@ export class FunctionWriter {
       out.push(0x10);
       pushUnsigned(out, index);
     });
-    value.uses++; // called whether or not somebody looks at the result
-    return this.#place(value, true);
+    return this.#always(value);
   }
 
   /** Calls a function that returns nothing. */
@@ -282,24 +331,61 @@ export class FunctionWriter {
     });
   }
 
+  /** A value that two branches compute, each in its own way. */
+  choose(condition: Value, type: ValueType, yes: () => Value, no: () => Value): Value {
+    condition.uses++;
+    const branch = (body: () => Value): { statements: Statement[]; value: Value } => {
+      let value!: Value;
+      const statements = this.#nested(() => {
+        value = body();
+        value.uses++;
+      });
+      return { statements, value };
+    };
+    const [whenTrue, whenFalse] = [branch(yes), branch(no)];
+    return this.#always(
+      new Value(type, [], out => {
+        this.#emit(condition, out);
+        out.push(0x04, VALUE_TYPE[type]);
+        for (const statement of whenTrue.statements) statement(out);
+        this.#emit(whenTrue.value, out);
+        out.push(0x05);
+        for (const statement of whenFalse.statements) statement(out);
+        this.#emit(whenFalse.value, out);
+        out.push(0x0b);
+      }),
+    );
+  }
+
   #structure(opcode: number, body: (label: Label) => void): void {
     const label = { depth: this.#depth + 1 };
     const statements = this.#nested(() => body(label));
     this.#statements.push(out => {
       out.push(opcode, 0x40);
+      const outer = this.#loop;
+      const outerFree = this.#freeAfterLoop;
+      if (opcode === LOOP) {
+        this.#loop = ++this.#loops;
+        this.#freeAfterLoop = [];
+      }
       for (const statement of statements) statement(out);
       out.push(0x0b);
+      if (opcode !== LOOP) return;
+      const free = this.#freeAfterLoop;
+      this.#loop = outer;
+      this.#freeAfterLoop = outerFree;
+      for (const value of free) this.#release(value);
     });
   }
 
   /** `branch` to the label leaves the block. */
   block(body: (label: Label) => void): void {
-    this.#structure(0x02, body);
+    this.#structure(BLOCK, body);
   }
 
   /** `branch` to the label starts the body again. */
   loop(body: (label: Label) => void): void {
-    this.#structure(0x03, body);
+    this.#structure(LOOP, body);
   }
 
   branch(label: Label, condition?: Value): void {
@@ -307,6 +393,16 @@ export class FunctionWriter {
     this.#effect(condition ? [condition] : [], out => {
       out.push(condition ? 0x0d : 0x0c);
       pushUnsigned(out, relative);
+    });
+  }
+
+  /** Branches to the label that the index names, to the last one if there is none. */
+  branchTable(index: Value, labels: readonly Label[]): void {
+    const depths = labels.map(({ depth }) => this.#depth - depth);
+    this.#effect([index], out => {
+      out.push(0x0e);
+      pushUnsigned(out, depths.length - 1);
+      for (const depth of depths) pushUnsigned(out, depth);
     });
   }
 
@@ -339,7 +435,7 @@ export class FunctionWriter {
     // A value that only dead values use is dead too; users come after what they use.
     for (let i = this.#values.length - 1; i >= 0; i--) {
       const value = this.#values[i]!;
-      if (value.uses === 0) for (const arg of value.args) arg.uses--;
+      if (value.uses === 0 && !value.kept) for (const arg of value.args) arg.uses--;
     }
     const code: number[] = [];
     for (const statement of this.#statements) statement(code);

@@ -56,7 +56,7 @@ interface Import {
 
 /**
  * Writes a WebAssembly module with one imported memory (`env.memory`, shared), imported functions (module `env`) and
- * one exported table. Binary format: WebAssembly core specification §5.5.
+ * an exported table, if it is given functions. Binary format: WebAssembly core specification §5.5.
  */
 export class ModuleWriter {
   readonly #types: Signature[] = [];
@@ -64,7 +64,6 @@ export class ModuleWriter {
   readonly #functions: { type: number; body: Body | undefined }[] = [];
   readonly #exports: { name: string; index: number }[] = [];
   #table: readonly number[] = [];
-  #importsTable = false;
 
   /** Index of a signature in the type section. */
   type(signature: Signature): number {
@@ -90,11 +89,6 @@ export class ModuleWriter {
 
   export(name: string, index: number): void {
     this.#exports.push({ name, index });
-  }
-
-  /** Uses somebody else's table (`env.table`) instead of one of its own. */
-  importTable(): void {
-    this.#importsTable = true;
   }
 
   /** Functions of the table, which is exported as `table`. */
@@ -127,7 +121,7 @@ export class ModuleWriter {
       }
     });
     section(2, bytes => {
-      pushUnsigned(bytes, this.#imports.length + (this.#importsTable ? 2 : 1));
+      pushUnsigned(bytes, this.#imports.length + 1);
       for (const { name: field, type } of this.#imports) {
         name(bytes, 'env');
         name(bytes, field);
@@ -139,28 +133,24 @@ export class ModuleWriter {
       bytes.push(2, 3); // memory, shared with a maximum: the largest that any GuestMemory may have
       pushUnsigned(bytes, 1);
       pushUnsigned(bytes, 65_536);
-      if (!this.#importsTable) return;
-      name(bytes, 'env');
-      name(bytes, 'table');
-      bytes.push(1, 0x70, 0, 0); // of functions, any size
     });
     section(3, bytes => {
       pushUnsigned(bytes, this.#functions.length);
       for (const { type } of this.#functions) pushUnsigned(bytes, type);
     });
-    if (!this.#importsTable)
+    if (this.#table.length > 0)
       section(4, bytes => {
         bytes.push(1, 0x70, 0);
-        pushUnsigned(bytes, Math.max(1, this.#table.length));
+        pushUnsigned(bytes, this.#table.length);
       });
     section(7, bytes => {
-      pushUnsigned(bytes, this.#exports.length + (this.#importsTable ? 0 : 1));
+      pushUnsigned(bytes, this.#exports.length + (this.#table.length > 0 ? 1 : 0));
       for (const { name: field, index } of this.#exports) {
         name(bytes, field);
         bytes.push(0);
         pushUnsigned(bytes, index);
       }
-      if (this.#importsTable) return;
+      if (this.#table.length === 0) return;
       name(bytes, 'table');
       bytes.push(1, 0);
     });
