@@ -5,7 +5,7 @@ import { ACCESS } from './access.ts';
 import { LINK, RECORD, STOP } from './record.ts';
 import { STRING_RUN, STRING_RUNS, type StringRuntime, stringRuntime, writeStringRun } from './string-runtime.ts';
 import { tlbEntry } from './tlb-entry.ts';
-import { writeX87, type X87Runtime, x87Runtime } from './x87-runtime.ts';
+import { writeX87, X87_FUNCTIONS, type X87Runtime, x87Runtime, x87Signature } from './x87-runtime.ts';
 
 /** Functions that every handler can call, by index in the module. */
 export interface Runtime {
@@ -41,6 +41,10 @@ export interface Runtime {
  */
 export const FLAGS = { raw: 0, add8: 1, sub8: 5 } as const;
 
+const COMMIT = { params: [], results: [] } as const;
+const MISS = { params: ['i64', 'i32', 'i32'], results: ['i32'] } as const;
+const SEGMENT_LINEAR = { params: ['i32', 'i32', 'i32'], results: ['i64'] } as const;
+const DISPATCH = { params: ['i64'], results: ['i32'] } as const;
 const MISS_AT = { params: ['i64', 'i32'], results: ['i32'] } as const;
 const FLAGS_SIGNATURE = { params: ['i32', 'i64', 'i64'], results: [] } as const;
 
@@ -48,22 +52,27 @@ const FLAGS_SIGNATURE = { params: ['i32', 'i64', 'i64'], results: [] } as const;
 export const HANDLER_TYPE = 0;
 const HANDLER = { params: ['i32'], results: ['i32'] } as const;
 
-/** The runtime in a module that imports it from the interpreter. */
+/** The runtime in a module that imports of it what it uses: every import costs each region's instance. */
 export function importRuntime(module: ModuleWriter): Runtime {
-  return {
-    enter: module.import('enter', HANDLER),
-    commit: module.import('commit', { params: [], results: [] }),
-    escape: module.import('escape', HANDLER),
-    miss: module.import('miss', { params: ['i64', 'i32', 'i32'], results: ['i32'] }),
-    missAt: module.import('missAt', MISS_AT),
-    missStack: module.import('missStack', MISS_AT),
-    segment: module.import('segment', { params: ['i32', 'i32', 'i32'], results: ['i64'] }),
-    transfer: module.import('transfer', HANDLER),
-    dispatch: module.import('dispatch', { params: ['i64'], results: ['i32'] }),
-    flags: module.import('flags', FLAGS_SIGNATURE),
-    strings: stringRuntime(name => module.import(name, STRING_RUN)),
-    x87: x87Runtime((name, signature) => module.import(name, signature)),
+  const signatures: Record<Exclude<keyof Runtime, 'strings' | 'x87'>, Signature> = {
+    enter: HANDLER,
+    commit: COMMIT,
+    escape: HANDLER,
+    miss: MISS,
+    missAt: MISS_AT,
+    missStack: MISS_AT,
+    segment: SEGMENT_LINEAR,
+    transfer: HANDLER,
+    dispatch: DISPATCH,
+    flags: FLAGS_SIGNATURE,
   };
+  const lazily = <T extends object>(into: T, name: string, signature: Signature): T =>
+    Object.defineProperty(into, name, { get: () => module.import(name, signature) });
+  const runtime = { strings: {}, x87: {} } as Runtime;
+  for (const [name, signature] of Object.entries(signatures)) lazily(runtime, name, signature);
+  for (const name of STRING_RUNS) lazily(runtime.strings, name, STRING_RUN);
+  for (const name of X87_FUNCTIONS) lazily(runtime.x87, name, x87Signature(name));
+  return runtime;
 }
 
 /** Writes the runtime's functions into a module, and exports them for regions, which are modules of their own. */
@@ -75,14 +84,14 @@ export function writeRuntime(module: ModuleWriter): Runtime {
   const segmentFault = module.import('segmentFault', { params: ['i32'], results: [] });
   const runtime: Runtime = {
     enter: module.declare(HANDLER),
-    commit: module.declare({ params: [], results: [] }),
+    commit: module.declare(COMMIT),
     escape: module.declare(HANDLER),
-    miss: module.declare({ params: ['i64', 'i32', 'i32'], results: ['i32'] }),
+    miss: module.declare(MISS),
     missAt: module.declare(MISS_AT),
     missStack: module.declare(MISS_AT),
-    segment: module.declare({ params: ['i32', 'i32', 'i32'], results: ['i64'] }),
+    segment: module.declare(SEGMENT_LINEAR),
     transfer: module.declare(HANDLER),
-    dispatch: module.declare({ params: ['i64'], results: ['i32'] }),
+    dispatch: module.declare(DISPATCH),
     flags: module.declare(FLAGS_SIGNATURE),
     strings: stringRuntime(() => module.declare(STRING_RUN)),
     x87: x87Runtime((_name, signature) => module.declare(signature)),

@@ -26,6 +26,8 @@ const SIGNATURES: Readonly<Record<X87Function, Signature>> = {
 export const X87_FUNCTIONS = Object.keys(SIGNATURES) as readonly X87Function[];
 
 /** Declares the functions, or imports them. */
+export const x87Signature = (name: X87Function): Signature => SIGNATURES[name];
+
 export const x87Runtime = (index: (name: X87Function, signature: Signature) => number): X87Runtime =>
   Object.fromEntries(X87_FUNCTIONS.map(name => [name, index(name, SIGNATURES[name])])) as Record<X87Function, number>;
 

@@ -53,7 +53,6 @@ class RegionCompiler {
   readonly #place: RegionPlace;
   readonly #module = new ModuleWriter();
   readonly #runtime = importRuntime(this.#module);
-  readonly #index = this.#module.declare(HANDLER);
   readonly #f = new FunctionWriter(HANDLER);
   readonly #state: RegionState;
   /** Node n + 1 is block n; node 0 decides where to enter. */
@@ -150,8 +149,9 @@ class RegionCompiler {
       state.writeStop();
     });
     f.unreachable();
-    this.#module.define(this.#index, f.body());
-    this.#module.export('region', this.#index);
+    const index = this.#module.declare(HANDLER);
+    this.#module.define(index, f.body());
+    this.#module.export('region', index);
     return this.#module.bytes();
   }
 
@@ -187,19 +187,18 @@ class RegionCompiler {
     const key = f.load('i32.load', slot, JUMP_CACHE.base + JUMP_CACHE.key);
     const sameKey = f.op('i32.eq', key, f.load('i32.load', zero, STATE.codeKey));
     const inTime = f.op('i32.ge_s', state.left(), zero);
-    f.if(f.op('i32.and', f.op('i32.and', sameRip, sameKey), inTime), () => {
-      const record = f.load('i32.load', slot, JUMP_CACHE.base + JUMP_CACHE.block);
+    const known = f.op('i32.and', f.op('i32.and', sameRip, sameKey), inTime);
+    const record = f.load('i32.load', slot, JUMP_CACHE.base + JUMP_CACHE.block);
+    f.if(known, () => {
       const handler = f.load('i32.load', record, RECORD.handler);
       f.if(f.op('i32.eq', handler, f.i32(records.handler)), () => {
         enter(record, rip, () => state.spill());
         f.branch(this.#dispatch);
       });
-      state.spill();
-      f.store('i64.store', zero, STATE.blockRip, rip);
-      f.returnCall(this.#runtime.enter, record);
     });
     state.spill();
     f.store('i64.store', zero, STATE.blockRip, rip);
+    f.if(known, () => f.returnCall(this.#runtime.enter, record));
     f.returnCall(this.#runtime.dispatch, rip);
   }
 

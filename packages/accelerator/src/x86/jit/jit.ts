@@ -10,11 +10,13 @@ import { MAX_REGION_RECORDS, RegionRecords } from './region-records.ts';
 export type JitMode = 'on' | 'off' | 'eager';
 
 /** Times that the run loop finds the processor at a place before its region is compiled. */
-const THRESHOLD = 2;
+const THRESHOLD = 4;
 /** Regions kept at most; the oldest goes. */
 const MAX_REGIONS = 2048;
-/** Places whose samples are counted at most. */
-const MAX_SAMPLES = 2 ** 16;
+/** So often, code is compiled anew together with what it calls, even if that has been compiled by itself. */
+const WIDE = 32;
+/** Samples after which earlier ones count half: code that runs now and then is not worth a module. */
+const PERIOD = 2048;
 /** Fewer instructions are not worth a module. */
 const MIN_INSTRUCTIONS = 3;
 /** Places that the table of handlers grows by. */
@@ -62,9 +64,17 @@ export class Jit {
     if (!block) return;
     const key = block.at * MODE.count + this.#cpu.mode;
     const count = (this.#samples.get(key) ?? 0) + 1;
-    if (this.#samples.size === MAX_SAMPLES) this.#samples.clear();
     this.#samples.set(key, count);
-    if (count === THRESHOLD) this.#compile(block.records, block.at);
+    if (count % THRESHOLD === 0) this.#compile(block.records, block.at, count >= WIDE);
+    if (++this.#taken % PERIOD === 0) this.#fade();
+  }
+  #taken = 0;
+
+  /** What was hot some time ago counts half. */
+  #fade(): void {
+    for (const [key, count] of this.#samples)
+      if (count > 1) this.#samples.set(key, count >> 1);
+      else this.#samples.delete(key);
   }
 
   #clear(): void {
@@ -102,7 +112,7 @@ export class Jit {
   }
 
   /** Where the code around a block is, as far as it is certain. */
-  #source(at: number): CodeSource {
+  #source(at: number, wide: boolean): CodeSource {
     const { code, r, codeBits, mode } = this.#cpu;
     const pages = new Map([[0, at - (at & 0xfff)]]);
     const oneBits = (mode & MODE.wholeCode) === 0;
@@ -116,23 +126,29 @@ export class Jit {
     };
     const known = (place: number): boolean => {
       const offset = page(pageOf(place));
-      return offset >= 0 && (this.mode === 'eager' || code.blockAt(offset + (place & 0xfff)) !== 0);
+      if (offset < 0) return false;
+      if (this.mode === 'eager') return true;
+      const record = code.blockAt(offset + (place & 0xfff));
+      if (wide) return record !== 0;
+      // What other regions begin with is theirs: a link goes there.
+      return record !== 0 && !this.#regions.has(r.u32[(record + RECORD.handler) >> 2]!);
     };
     return { memory: r.u8, bits: codeBits, page, known };
   }
 
   /** @param records first record of the block at RIP @param at place of its code in the guest memory */
-  #compile(records: number, at: number): void {
+  #compile(records: number, at: number, wide = false): void {
     const cpu = this.#cpu;
     const { r, code, mode } = cpu;
-    if (this.#regions.has(r.u32[(records + RECORD.handler) >> 2]!)) return;
+    const before = this.#regions.get(r.u32[(records + RECORD.handler) >> 2]!);
+    if (before && (!wide || before.wide)) return;
     if (this.#unfit.has(at) || code.free + (MAX_REGION_RECORDS + 1) * RECORD.size > RECORDS.end) return;
-    const source = this.#source(at);
+    const source = this.#source(at, wide);
     const region = findRegion(this.#decoder, source, at & 0xfff);
     if (!region || region.count < (this.mode === 'eager' ? 1 : MIN_INSTRUCTIONS)) return;
     if (this.#regions.size === MAX_REGIONS) this.#release(this.#regions.values().next().value!);
     const handler = this.#place();
-    const kept = new RegionRecords(r, code.predecoder, at, handler, code.free);
+    const kept = new RegionRecords(r, code.predecoder, at, handler, code.free, wide);
     const { bytes, entries } = compileRegion(region, {
       bits: cpu.codeBits,
       stack: cpu.stackBits,

@@ -25,6 +25,8 @@ export class RegionRecords {
   readonly #predecoder: Predecoder;
   /** Place of its entry in the guest memory. */
   readonly place: number;
+  /** It has code in it that other regions have too. */
+  readonly wide: boolean;
   /** Index of the region in the interpreter's table. */
   readonly handler: number;
   /** Offset of the word that is 1 as long as the region is good. */
@@ -36,10 +38,11 @@ export class RegionRecords {
   readonly #entries: Entry[] = [];
 
   /** @param free offset where records may be put */
-  constructor(r: Registers, predecoder: Predecoder, place: number, handler: number, free: number) {
+  constructor(r: Registers, predecoder: Predecoder, place: number, handler: number, free: number, wide: boolean) {
     this.#r = r;
     this.#predecoder = predecoder;
     this.place = place;
+    this.wide = wide;
     this.handler = handler;
     this.alive = free;
     this.end = free + RECORD.size;

@@ -5,6 +5,8 @@ import type { JitMode } from './jit.ts';
 
 /** Turns of a loop after which sampling has found it, whatever the loop's length. */
 export const HOT = 60_000;
+/** Times that a scenario is heated. */
+const ROUNDS = 4;
 /** A TSS with a stack for level 0 and one for page faults, so that faults of the stack itself can be delivered. */
 export const TSS = 0xb000;
 export const FAULT_STACK = 0xd000;
@@ -187,7 +189,8 @@ export function onAllTiers(name: string, scenario: Scenario): void {
       try {
         const guest = new Guest(tier, scenario);
         if (scenario.heat) {
-          guest.heat(typeof scenario.heat === 'function' ? scenario.heat(guest) : scenario.heat);
+          for (let round = 0; round < ROUNDS; round++)
+            guest.heat(typeof scenario.heat === 'function' ? scenario.heat(guest) : scenario.heat);
           guest.expectCompiled();
         }
         scenario.run(guest);

@@ -72,8 +72,10 @@ export class ModuleWriter {
     return found >= 0 ? found : this.#types.push(signature) - 1;
   }
 
-  /** Declares an imported function; all of them come before the first {@link declare}. @returns its index. */
+  /** Declares an imported function, once; all of them come before the first {@link declare}. @returns its index. */
   import(name: string, signature: Signature): number {
+    const known = this.#imports.findIndex(other => other.name === name);
+    if (known >= 0) return known;
     if (this.#functions.length > 0) throw new Error(`import '${name}' comes after the first function`);
     return this.#imports.push({ name, type: this.type(signature) }) - 1;
   }
