@@ -69,9 +69,13 @@ export class SoftVcpu implements Vcpu {
       translate: (low: number, high: number, info: number) => {
         const at = cpu.mmu.translate(low, high, info, cpu.privilege);
         this.#charge(at === STATE.bounce ? COST.window : COST.miss);
+        if (at === STATE.bounce) this.#forgetStackPage();
         return at;
       },
-      commit: () => cpu.mmu.commit(),
+      commit: () => {
+        cpu.mmu.commit();
+        this.#forgetStackPage();
+      },
       escape: (record: number) => this.#escape(record),
       segmentFault: (segment: number) => {
         cpu.fault.vector = segment === STATE.segments + SEGREG.ss * SEGMENT.size ? VECTOR.ss : VECTOR.gp;
@@ -151,6 +155,7 @@ export class SoftVcpu implements Vcpu {
   }
 
   #chargeLookup(): void {
+    this.#forgetStackPage(); // it may be one of code now
     this.#charge(COST.lookup + COST.decode * this.cpu.code.predecoder.takeDecoded());
   }
 
@@ -306,12 +311,20 @@ export class SoftVcpu implements Vcpu {
     return deliver(cpu, vector, { error });
   }
 
+  /** What compiled code knows of the stack's page may no longer be so. */
+  #forgetStackPage(): void {
+    const { i32 } = this.cpu.r;
+    i32[STATE.stackTag / 4] = -1;
+    i32[STATE.stackTag / 4 + 1] = -1;
+  }
+
   /** Carries an instruction out in TypeScript, from the middle of a run. @returns a STOP */
   #escape(record: number): number {
     const { cpu } = this;
     const { r } = cpu;
     const { predecoder } = cpu.code;
     this.#charge(COST.escape);
+    this.#forgetStackPage();
     const handler = r.u32[(record + RECORD.handler) >> 2]!;
     if (handler === SPECIAL.straddle) return cpu.code.straddles(record);
     const low = r.u32[STATE.blockRip / 4]! + r.u16[(record + RECORD.start) >> 1]!;

@@ -144,6 +144,7 @@ export abstract class WasmFlags extends WasmIntegers {
     this.setSystemFlag('ac', condition);
     const guarded = f.load('i32.load', this.zero, STATE.guardedTlb);
     f.store('i32.store', this.zero, STATE.tlb, f.select(condition, f.i32(tlbOf(PRIVILEGE.supervisor)), guarded));
+    f.store('i64.store', this.zero, STATE.stackTag, f.i64(-1));
   }
 
   packFlags(): Value {

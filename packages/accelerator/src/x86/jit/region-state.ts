@@ -137,7 +137,7 @@ export class RegionState {
   loadTlb(): void {
     const { f } = this;
     f.set(this.tlb, f.load('i32.load', f.i32(0), STATE.tlb));
-    this.forgetStack();
+    this.loadStack();
   }
 
   /** Takes over what `missStack` found. */
