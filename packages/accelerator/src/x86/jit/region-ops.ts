@@ -1,19 +1,17 @@
 import { BASE_RIP, type Decoded, OPERAND_KIND, SEG } from '../decode/decoded.ts';
 import { ACCESS } from '../interpreter/access.ts';
 import { STOP } from '../interpreter/record.ts';
-import { FLAGS } from '../interpreter/runtime.ts';
 import { tlbSlot } from '../interpreter/tlb-entry.ts';
-import { WasmOps } from '../interpreter/wasm-ops.ts';
 import { PRIVILEGE, tlbOf } from '../privilege.ts';
 import type { Effects } from '../semantics/effects.ts';
 import type { Form, Width } from '../semantics/form.ts';
-import type { StatusFlag } from '../semantics/ops.ts';
 import { GPR, SEGMENT, STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
 import { x87Opcode } from '../x87/opcode.ts';
+import { RegionFlags } from './region-flags.ts';
 import type { RegionPlace } from './region-place.ts';
 import type { RegionRecords } from './region-records.ts';
-import { LAZY, type PendingFlags, RAW, type RegionState } from './region-state.ts';
+import { LAZY, type RegionState } from './region-state.ts';
 
 /** An instruction in its region. */
 export interface Placed {
@@ -30,8 +28,7 @@ export interface Placed {
 export type Branch = (ops: RegionOps, condition: Value | undefined) => void;
 
 /** Descriptions of instructions as part of a compiled region. */
-export class RegionOps extends WasmOps {
-  readonly #state: RegionState;
+export class RegionOps extends RegionFlags {
   readonly #placed: Placed;
   readonly #insn: Decoded;
   readonly #at: number;
@@ -40,8 +37,7 @@ export class RegionOps extends WasmOps {
   readonly #branch: Branch;
 
   constructor(state: RegionState, placed: Placed, { records, user }: RegionPlace, branch: Branch) {
-    super(state.f, placed.form, state.runtime);
-    this.#state = state;
+    super(state, placed.form, placed.effects);
     this.#placed = placed;
     this.#insn = placed.insn;
     this.#at = placed.at;
@@ -65,7 +61,7 @@ export class RegionOps extends WasmOps {
 
   #get(w: Width, n: number, high: boolean): Value {
     const { f } = this;
-    const whole = this.#state.gpr(n);
+    const whole = this.state.gpr(n);
     if (w === 64) return whole;
     const low = f.op('i32.wrap_i64', whole);
     if (w === 32) return low;
@@ -75,17 +71,17 @@ export class RegionOps extends WasmOps {
   #set(w: Width, n: number, high: boolean, value: Value): void {
     const { f } = this;
     if (w === 64) {
-      this.#state.setGpr(n, value);
+      this.state.setGpr(n, value);
       return;
     }
     const wide = f.op('i64.extend_i32_u', value);
     if (w === 32) {
-      this.#state.setGpr(n, wide);
+      this.state.setGpr(n, wide);
       return;
     }
     const mask = w === 16 ? 0xffffn : high ? 0xff00n : 0xffn;
-    const rest = f.op('i64.and', this.#state.gpr(n), f.i64(~mask));
-    this.#state.setGpr(n, f.op('i64.or', rest, high ? f.op('i64.shl', wide, f.i64(8)) : wide));
+    const rest = f.op('i64.and', this.state.gpr(n), f.i64(~mask));
+    this.state.setGpr(n, f.op('i64.or', rest, high ? f.op('i64.shl', wide, f.i64(8)) : wide));
   }
 
   protected readGpr(operand: number, w: Width): Value {
@@ -129,7 +125,7 @@ export class RegionOps extends WasmOps {
   }
 
   #rip(offset: number): Value {
-    const rip = this.f.op('i64.add', this.f.get(this.#state.base), this.f.i64(offset));
+    const rip = this.f.op('i64.add', this.f.get(this.state.base), this.f.i64(offset));
     return this.form.long ? rip : this.f.op('i64.and', rip, this.f.i64(0xffff_ffffn));
   }
 
@@ -144,9 +140,9 @@ export class RegionOps extends WasmOps {
     const { base, index, scale, disp, isMem, immLo, immHi } = this.#insn;
     if (!isMem) return f.i64((BigInt(immHi) << 32n) | BigInt(immLo >>> 0)); // an absolute offset
     if (base === BASE_RIP) return this.#rip(this.#at + this.#insn.length + disp);
-    let sum: Value | undefined = base >= 0 ? this.#state.gpr(base) : undefined;
+    let sum: Value | undefined = base >= 0 ? this.state.gpr(base) : undefined;
     if (index >= 0) {
-      const scaled = f.op('i64.shl', this.#state.gpr(index), f.i64(scale));
+      const scaled = f.op('i64.shl', this.state.gpr(index), f.i64(scale));
       sum = sum ? f.op('i64.add', sum, scaled) : scaled;
     }
     return sum ? f.op('i64.add', sum, f.i64(disp)) : f.i64(disp);
@@ -172,12 +168,12 @@ export class RegionOps extends WasmOps {
     const { f } = this;
     const slot = tlbSlot(f, linear);
     if (this.#user) return { entry: slot, offset: tlbOf(PRIVILEGE.user) };
-    return { entry: f.op('i32.add', f.get(this.#state.tlb), slot), offset: 0 };
+    return { entry: f.op('i32.add', f.get(this.state.tlb), slot), offset: 0 };
   }
 
   override setUserAccess(condition: Value): void {
     super.setUserAccess(condition);
-    this.#state.loadTlb();
+    this.state.loadTlb();
   }
 
   /** The memory operand's base is the stack pointer. */
@@ -197,8 +193,8 @@ export class RegionOps extends WasmOps {
     const { f } = this;
     const last = bytes === 1 ? linear : f.op('i64.add', linear, f.i64(bytes - 1));
     return {
-      known: f.op('i64.eq', f.op('i64.and', last, f.i64(-4096)), f.get(this.#state.stackTag)),
-      address: () => f.op('i32.add', f.op('i32.wrap_i64', linear), f.get(this.#state.stackAddend)),
+      known: f.op('i64.eq', f.op('i64.and', last, f.i64(-4096)), f.get(this.state.stackTag)),
+      address: () => f.op('i32.add', f.op('i32.wrap_i64', linear), f.get(this.state.stackAddend)),
     };
   }
 
@@ -207,11 +203,11 @@ export class RegionOps extends WasmOps {
 
   protected override ask(kind: number, bytes: number, linear: Value): Value {
     const { f } = this;
-    const state = this.#state;
+    const state = this.state;
     const onStack = this.isStack(linear) || (linear === this.linearAddress && this.#insn.seg === SEG.ss);
     const info = kind | bytes | (onStack ? ACCESS.stack : 0);
     const handy = this.#isHandy(linear) && kind !== ACCESS.probe;
-    this.#settle();
+    this.settle();
     const record = f.i32(this.#site(info, STOP.fault));
     f.set(state.record, record);
     const found = f.call(handy ? this.runtime.missStack : this.runtime.missAt, 'i32', linear, record);
@@ -228,148 +224,12 @@ export class RegionOps extends WasmOps {
     const { f } = this;
     f.if(f.op('i32.eq', address, f.i32(STATE.bounce)), () => {
       f.callVoid(this.runtime.commit);
-      this.#state.forgetStack(); // a device may have changed what is mapped where
-      this.#state.checkStale();
+      this.state.forgetStack(); // a device may have changed what is mapped where
+      this.state.checkStale();
     });
-  }
-
-  // ---------------------------------------------------------------- flags
-
-  override flagsAdd(w: Width, a: Value, b: Value, result: Value, carry = false): void {
-    this.#setPending({ kind: 'add', w, a, b, result, carry });
-  }
-  override flagsSub(w: Width, a: Value, b: Value, result: Value, borrow = false): void {
-    this.#setPending({ kind: 'sub', w, a, b, result, carry: borrow });
-  }
-  override flagsResult(w: Width, result: Value, others: { cf?: Value; of?: Value; af?: Value } = {}): void {
-    this.#setPending({ kind: 'result', w, result, others });
-  }
-
-  #depth = 0;
-  #setPending(pending: PendingFlags): void {
-    this.#state.pending = pending;
-    if (this.#depth > 0) this.settleFlags();
-  }
-
-  /** Puts pending flags into their variables. */
-  settleFlags(): void {
-    this.#settle();
-    if (this.#state.pending !== RAW) this.#state.pending = LAZY;
-  }
-
-  /** The same on a way out: what is pending stays so for those who go on. */
-  #settle(): void {
-    const { f } = this;
-    const { pending, flagKind, flagX, flagY } = this.#state;
-    const wide = (w: Width, v: Value): Value => (w === 64 ? v : f.op('i64.extend_i32_u', v));
-    if (pending.kind === 'lazy' || pending.kind === 'raw') return;
-    if (pending.kind !== 'result' && !pending.carry) {
-      const first = pending.kind === 'add' ? FLAGS.add8 : FLAGS.sub8;
-      f.set(flagKind, f.i32(first + Math.log2(pending.w / 8)));
-      f.set(flagX, wide(pending.w, pending.a));
-      f.set(flagY, wide(pending.w, pending.b));
-      return;
-    }
-    const { result, aux } = this.#words();
-    f.set(flagKind, f.i32(FLAGS.raw));
-    f.set(flagX, result);
-    f.set(flagY, aux);
-  }
-
-  /** The lazy flags' two words. */
-  #words(): { result: Value; aux: Value } {
-    const { f } = this;
-    const state = this.#state;
-    const { pending } = state;
-    switch (pending.kind) {
-      case 'lazy':
-        state.storeFlags();
-        state.loadFlags();
-        return { result: f.get(state.flagX), aux: f.get(state.flagY) };
-      case 'raw':
-        return { result: f.get(state.flagX), aux: f.get(state.flagY) };
-      case 'result': {
-        const { cf, of, af } = pending.others;
-        return { result: this.signExtend(pending.w, 64, pending.result), aux: this.aux(cf, of, af) };
-      }
-      default: {
-        const { kind, w, a, b, result } = pending;
-        return { result: this.signExtend(w, 64, result), aux: this.carries(kind, w, a, b, result) };
-      }
-    }
-  }
-
-  protected flagResult(): Value {
-    return this.#words().result;
-  }
-  protected flagAux(): Value {
-    return this.#words().aux;
-  }
-  protected storeFlags(result: Value, aux: Value): void {
-    const { f } = this;
-    const state = this.#state;
-    f.set(state.flagKind, f.i32(FLAGS.raw));
-    f.set(state.flagX, result);
-    f.set(state.flagY, aux);
-    state.pending = this.#depth > 0 ? LAZY : RAW;
-  }
-
-  override flag(name: StatusFlag): Value {
-    const p = this.#state.pending;
-    if (p.kind === 'lazy' || p.kind === 'raw') return super.flag(name);
-    if (p.kind === 'sub' && !p.carry) {
-      if (name === 'cf') return this.compare('ltU', p.w, p.a, p.b);
-      if (name === 'zf') return this.compare('eq', p.w, p.a, p.b);
-    }
-    if (p.kind === 'add' && !p.carry && name === 'cf') return this.compare('ltU', p.w, p.result, p.a);
-    if (name === 'zf') return this.compare('eq', p.w, p.result, this.constant(p.w, 0));
-    if (name === 'sf') return this.compare('ltS', p.w, p.result, this.constant(p.w, 0));
-    if (p.kind === 'result') {
-      if (name === 'cf') return p.others.cf ?? this.f.i32(0);
-      if (name === 'of') return p.others.of ?? this.f.i32(0);
-    }
-    return super.flag(name);
-  }
-
-  override condition(code: number): Value {
-    const p = this.#state.pending;
-    const inverse = (v: Value): Value => (code & 1 ? this.f.op('i32.eqz', v) : v);
-    if (p.kind !== 'sub' || p.carry) return super.condition(code);
-    if (code >> 1 === 3) return inverse(this.compare('leU', p.w, p.a, p.b));
-    if (code >> 1 === 6) return inverse(this.compare('ltS', p.w, p.a, p.b));
-    if (code >> 1 === 7) return inverse(this.f.op('i32.eqz', this.compare('ltS', p.w, p.b, p.a)));
-    return super.condition(code);
   }
 
   // ---------------------------------------------------------------- control
-
-  override if(condition: Value, yes: () => void, no?: () => void): void {
-    if (condition.constant !== undefined) {
-      super.if(condition, yes, no);
-      return;
-    }
-    this.#nested(scoped => super.if(condition, scoped(yes), no && scoped(no)));
-  }
-
-  override repeat(body: (stop: () => void) => void): void {
-    this.#nested(scoped => super.repeat(stop => scoped(() => body(stop))()));
-  }
-
-  /** In a branch, flags go to their variables at once: the other way leaves them there too. */
-  #nested(write: (scoped: (body: () => void) => () => void) => void): void {
-    const state = this.#state;
-    if (this.#placed.effects.branchesSetFlags) {
-      this.settleFlags();
-      state.pending = LAZY;
-    }
-    const before = state.pending;
-    this.#depth++;
-    write(body => () => {
-      body();
-      state.pending = before;
-    });
-    this.#depth--;
-  }
 
   iteration(): void {
     this.spend(this.f.i32(1));
@@ -388,26 +248,26 @@ export class RegionOps extends WasmOps {
   }
 
   protected budgetLeft(): Value {
-    return this.f.op('i32.sub', this.#state.left(), this.f.i32(this.#placed.before));
+    return this.f.op('i32.sub', this.state.left(), this.f.i32(this.#placed.before));
   }
 
   protected spend(instructions: Value): void {
-    this.#state.spend(instructions);
+    this.state.spend(instructions);
   }
 
   protected exit(stop: number): void {
     const { f } = this;
-    f.set(this.#state.record, f.i32(this.#site(0, stop)));
-    this.#settle();
-    f.branch(this.#state.stopLabel);
+    f.set(this.state.record, f.i32(this.#site(0, stop)));
+    this.settle();
+    f.branch(this.state.stopLabel);
   }
 
   /** Leaves the region for the place of a record. */
   leave(record: number): void {
     const { f } = this;
-    f.set(this.#state.record, f.i32(record));
-    this.#settle();
-    f.branch(this.#state.leaveLabel);
+    f.set(this.state.record, f.i32(record));
+    this.settle();
+    f.branch(this.state.leaveLabel);
   }
 
   branch(condition?: Value): void {
@@ -417,10 +277,10 @@ export class RegionOps extends WasmOps {
 
   jump(w: Width, target: Value): void {
     const { f } = this;
-    const state = this.#state;
+    const state = this.state;
     state.spend(f.i32(this.#placed.before + 1));
     f.set(state.rip, w === 64 ? target : f.op('i64.extend_i32_u', target));
-    this.#settle();
+    this.settle();
     f.branch(state.indirectLabel);
     this.ended = true;
   }
@@ -428,9 +288,9 @@ export class RegionOps extends WasmOps {
   /** Registers and flags go out and come back; the escape may have changed any of them. */
   escape(): void {
     const { f } = this;
-    const state = this.#state;
+    const state = this.state;
     const record = f.i32(this.#records.escape(this.#at, this.#insn, this.#placed.before));
-    this.#settle();
+    this.settle();
     state.spill();
     f.set(state.spent, this.zero);
     f.store('i64.store', this.zero, STATE.blockRip, this.#rip(this.#at));
@@ -440,7 +300,7 @@ export class RegionOps extends WasmOps {
       f.return(stop);
     });
     state.load();
-    if (this.#depth > 0) state.pending = LAZY;
+    if (this.depth > 0) state.pending = LAZY;
     state.checkStale();
     state.sseChecked = false;
     state.mmxChecked = false;

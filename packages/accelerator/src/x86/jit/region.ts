@@ -139,11 +139,10 @@ function decodeAt(
 }
 
 function compilable(insn: Decoded, bits: 16 | 32 | 64): boolean {
-  const { row, opsize, rep } = insn;
+  const { row, opsize } = insn;
   const description = descriptionOf(row.mnemonic);
   // What ends a block by an escape goes elsewhere in ways that only the run loop knows.
   if (!description && (endsBlock(row) || !ESCAPES[row.mnemonic])) return false;
-  if (rep !== 0 && row.rep) return false; // TODO
   for (let i = 0; i < insn.count; i++) {
     const { kind } = insn.operands[i as 0]!;
     if (kind === OPERAND_KIND.cr || kind === OPERAND_KIND.dr || kind === OPERAND_KIND.farptr) return false;
