@@ -1,12 +1,13 @@
-import { type Cpu, MODE } from './cpu.ts';
+import type { Cpu } from './cpu.ts';
 import { MAX_LENGTH } from './decode/decoder.ts';
 import { VECTOR } from './fault.ts';
 import { LINK, RECORD, STOP } from './interpreter/record.ts';
 import { SPECIAL } from './interpreter/special.ts';
 import { MAX_REGION_RECORDS, type RegionRecords } from './jit/region-records.ts';
+import { MODE } from './mode.ts';
 import { CS_BASE, FIRST, MAX_BLOCK, MAX_RECORDS, Predecoder, SCRATCH } from './predecoder.ts';
 import { SEGREG } from './registers.ts';
-import { JUMP_CACHE, RECORDS, STATE } from './state.ts';
+import { RECORDS, STATE } from './state.ts';
 
 /** Blocks at most, kept ones and dropped ones: what they cost the host's heap does not hang on the guest. */
 const MAX_BLOCKS = 2 ** 19;
@@ -53,9 +54,6 @@ export class CodeCache implements CodePages {
   readonly #pages: (CodePage | undefined)[];
   /** How often the code of a page was dropped, up to {@link RESTLESS}. */
   readonly #drops: Uint8Array;
-  /** By bits 23:12 of linear addresses: the jump cache may know code there, if it says {@link #jumpStamp}. */
-  readonly #jumpPages = new Uint32Array(4096);
-  #jumpStamp = 1;
   #next: number = FIRST;
   /** Blocks since {@link clear}, dropped ones included. */
   #made = 0;
@@ -137,27 +135,8 @@ export class CodeCache implements CodePages {
     this.#made = 0;
     this.#clears++;
     this.onClear?.();
-    this.clearJumpCache();
+    this.#cpu.jumps.clear();
     this.#cpu.flushTlb();
-  }
-
-  clearJumpCache(): void {
-    const { i32 } = this.#cpu.r;
-    for (let i = 0; i < JUMP_CACHE.entries; i++)
-      i32[(JUMP_CACHE.base + i * JUMP_CACHE.entrySize + JUMP_CACHE.key) >> 2] = 0;
-  }
-
-  /** Whether the jump cache may know code in the page of a linear address. */
-  knowsJumpsTo(low: number): boolean {
-    return this.#jumpPages[(low >>> 12) & 0xfff] === this.#jumpStamp;
-  }
-
-  /** The jump cache's entries have become void. */
-  jumpsForgotten(): void {
-    this.#jumpStamp = (this.#jumpStamp + 1) >>> 0;
-    if (this.#jumpStamp !== 0) return;
-    this.#jumpPages.fill(0);
-    this.#jumpStamp = 1;
   }
 
   // ---------------------------------------------------------------- looking up
@@ -172,23 +151,12 @@ export class CodeCache implements CodePages {
     if (!cpu.bits64) r.i32[STATE.rip / 4 + 1] = 0; // records do not wrap what they do not branch to
     const ripLow = r.i32[STATE.rip / 4]!;
     const ripHigh = r.i32[STATE.rip / 4 + 1]!;
-    const entry =
-      (JUMP_CACHE.base + ((ripLow ^ (ripLow >>> 12)) & (JUMP_CACHE.entries - 1)) * JUMP_CACHE.entrySize) >> 2;
-    if (
-      r.i32[entry + JUMP_CACHE.rip / 4] === ripLow &&
-      r.i32[entry + JUMP_CACHE.rip / 4 + 1] === ripHigh &&
-      r.i32[entry + JUMP_CACHE.key / 4] === r.i32[STATE.codeKey / 4]
-    ) {
-      const known = r.u32[entry + JUMP_CACHE.block / 4]!;
-      if (r.u32[(known + RECORD.handler) >> 2] !== SPECIAL.stale) return known;
-    }
+    const known = cpu.jumps.find(ripLow, ripHigh);
+    if (known !== 0) return known;
     const records = this.#find(ripLow, ripHigh, false);
     if (records >= FIRST) {
-      this.#jumpPages[((cpu.bits64 ? ripLow : ripLow + r.i32[CS_BASE / 4]!) >>> 12) & 0xfff] = this.#jumpStamp;
-      r.i32[entry + JUMP_CACHE.rip / 4] = ripLow;
-      r.i32[entry + JUMP_CACHE.rip / 4 + 1] = ripHigh;
-      r.i32[entry + JUMP_CACHE.key / 4] = r.i32[STATE.codeKey / 4]!;
-      r.u32[entry + JUMP_CACHE.block / 4] = records;
+      const low = cpu.bits64 ? ripLow : (ripLow + r.i32[CS_BASE / 4]!) | 0;
+      cpu.jumps.add(ripLow, ripHigh, records, low, cpu.mmu.tlb.isGlobal(low, cpu.privilege));
     }
     return records;
   }
@@ -275,7 +243,7 @@ export class CodeCache implements CodePages {
     const low = i32[STATE.rip / 4]! + (cpu.bits64 ? 0 : i32[CS_BASE / 4]!);
     const page = ((low & ~0xfff) >>> 0) + 4096 * n;
     const high = cpu.bits64 ? i32[STATE.rip / 4 + 1]! + Math.floor(page / 2 ** 32) : 0;
-    return cpu.mmu.known(page | 0, high, cpu.privilege);
+    return cpu.mmu.tlb.fetch(page | 0, high, cpu.privilege);
   }
 
   /** The block at RIP, if there is one: its first record, and where its code lies in the guest memory. */
@@ -304,7 +272,7 @@ export class CodeCache implements CodePages {
       code = { bytes: new Uint8Array(512), blocks: new Map(), entering: [], regions: [] };
       this.#pages[number] = code;
       this.#hasCode[number] = 1;
-      this.#cpu.mmu.protect(page);
+      this.#cpu.mmu.tlb.protect(page);
     }
     for (let i = within; i < within + count; i++) code.bytes[i >> 3]! |= 1 << (i & 7);
     return code;

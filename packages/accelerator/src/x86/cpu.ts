@@ -8,7 +8,9 @@ import { BASE_RIP, type Decoded, OPERAND_KIND, SEG } from './decode/decoded.ts';
 import { Fault, VECTOR } from './fault.ts';
 import { ACCESS } from './interpreter/access.ts';
 import { STOP } from './interpreter/record.ts';
+import { JumpCache } from './jump-cache.ts';
 import { Mmu } from './mmu.ts';
+import { MODE } from './mode.ts';
 import { Msrs } from './msr.ts';
 import { ParavirtualClock } from './paravirtual-clock.ts';
 import { PRIVILEGE, type Privilege, privilegeOf, tlbOf } from './privilege.ts';
@@ -17,11 +19,6 @@ import { FLAG, GPR, SEGMENT, STATE, TLB } from './state.ts';
 import { X87Bridge } from './x87/bridge.ts';
 import { X87 } from './x87/state.ts';
 import { EXCEPTIONS } from './x87/status.ts';
-
-/** Bits of the mode that code is decoded for: code size 0–2 (16, 32, 64), stack size, flat data segments, unlimited CS. */
-export const MODE = { code: 3, stack32: 4, flat: 8, wholeCode: 16, user: 32, count: 64 } as const;
-/** In `STATE.codeKey`: fetches are user accesses. The generation lies above. */
-const KEY_GENERATION = 64;
 
 /**
  * One processor as its instructions see it: registers, memory through segments and pages, mode. Instructions that run
@@ -34,6 +31,7 @@ export class Cpu {
   readonly code: CodeCache;
   readonly breakpoints: Breakpoints;
   readonly mmu: Mmu;
+  readonly jumps: JumpCache;
   readonly x87: X87;
   readonly x87Bridge: X87Bridge;
   readonly msrs: Msrs;
@@ -56,7 +54,6 @@ export class Cpu {
   nmiMasked = false;
   /** Bits of {@link MODE}. */
   mode = 0;
-  #generation = KEY_GENERATION;
 
   constructor(bus: CpuBus, model: CpuModel = cpuModel(DEFAULT_CPU)) {
     this.bus = bus;
@@ -67,6 +64,7 @@ export class Cpu {
     this.code = new CodeCache(this);
     this.breakpoints = new Breakpoints(this.r);
     this.mmu = new Mmu(this.r, bus, this.fault, this.code, model, this.breakpoints);
+    this.jumps = new JumpCache(this.r, this.mmu.tlb.contexts);
     this.x87 = new X87(this.r.view, STATE.x87);
     this.x87Bridge = new X87Bridge(this);
     this.msrs = new Msrs(this);
@@ -147,24 +145,26 @@ export class Cpu {
   }
 
   #updateKey(): void {
-    this.r.i32[STATE.codeKey / 4] = this.mode | this.#generation;
+    this.r.i32[STATE.codeKey / 4] = this.jumps.key(this.mode);
   }
 
   /** What the jump cache knows is void: translations changed, or CS moved. */
   forgetJumps(): void {
-    this.code.jumpsForgotten();
-    this.#generation = (this.#generation + KEY_GENERATION) & 0x7fff_ffff;
-    if (this.#generation === 0) {
-      this.#generation = KEY_GENERATION;
-      this.code.clearJumpCache();
-    }
+    this.jumps.forget();
     this.#updateKey();
   }
 
-  /** Forgets all translations: MOV to CR3 and the like. */
+  /** Forgets all translations, global ones and other process contexts' included. */
   flushTlb(): void {
-    this.mmu.flush();
+    this.mmu.tlb.flush();
     this.forgetJumps();
+  }
+
+  /** CR3 was loaded (SDM vol. 3 §4.10.4.1). @param keep the translations of its process context stay */
+  contextChanged(keep: boolean): void {
+    this.mmu.tlb.loadCr3(keep);
+    this.jumps.contextChanged();
+    this.#updateKey();
   }
 
   /** The debug registers or CR4.DE have changed. */
@@ -175,9 +175,12 @@ export class Cpu {
     if (armed || breakpoints.armed) this.flushTlb();
   }
 
-  /** Forgets the translations of one page: INVLPG. @param low half of its linear address */
+  /** Forgets the translations of one page: INVLPG. Those of other process contexts stay, global ones do not. */
   flushPage(low: number, high = 0): void {
-    if (this.mmu.flushPage(low, high) || this.code.knowsJumpsTo(low)) this.forgetJumps();
+    const { tlb } = this.mmu;
+    const shift = tlb.sizeAt(low, high);
+    tlb.flushPage(low, high, shift);
+    this.jumps.forgetPage(low, high, shift);
   }
 
   // ---------------------------------------------------------------- ends of escapes

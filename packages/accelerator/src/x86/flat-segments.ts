@@ -1,5 +1,6 @@
-import { type Cpu, MODE } from './cpu.ts';
+import type { Cpu } from './cpu.ts';
 import { knownEntry, knownMemory } from './known-memory.ts';
+import { MODE } from './mode.ts';
 import { RIGHTS, SEGREG } from './registers.ts';
 import { SEGMENT, STATE } from './state.ts';
 

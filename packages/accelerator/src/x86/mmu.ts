@@ -6,9 +6,10 @@ import { type Fault, VECTOR } from './fault.ts';
 import { ACCESS } from './interpreter/access.ts';
 import { PageWalk } from './page-walk.ts';
 import { PhysicalMemory } from './physical-memory.ts';
-import { PRIVILEGE, type Privilege, tlbOf } from './privilege.ts';
+import type { Privilege } from './privilege.ts';
 import { EFER, type Registers, RIGHTS, SEGREG } from './registers.ts';
-import { STATE, TLB } from './state.ts';
+import { STATE } from './state.ts';
+import { MAY, Tlb } from './tlb.ts';
 
 /**
  * From linear addresses to bytes: page tables, physical map, and the slow half of every access that the TLB does not
@@ -22,25 +23,8 @@ export class Mmu {
   readonly #breakpoints: Breakpoints;
   /** What translations lead to. */
   readonly physical: PhysicalMemory;
+  readonly tlb: Tlb;
   readonly #pages: PageWalk;
-
-  /**
-   * By bits 31:21 of linear addresses: a part of a large page may be in the TLB, which knows small pages only, if it
-   * says {@link #largeStamp}.
-   */
-  readonly #large = new Uint32Array(2048);
-  #largeStamp = 1;
-  /** Pages of 1 GiB likewise: their addresses, as numbers of such pages. */
-  readonly #huge = new Set<number>();
-  /** By privilege: the whole TLB, eight bytes at a time: a shared memory is not filled any faster. */
-  readonly #tlbs: readonly BigInt64Array[];
-  /** By privilege: bits of the TLBs that may hold anything. */
-  #used = (1 << TLB.count) - 1;
-
-  /** Entries filled since the last flush (by their place in an i32 view), as long as they are few. */
-  readonly #filled = new Uint32Array(256);
-  /** Starts out as too many: the memory may hold anything. */
-  #filledCount = 257;
 
   // A store on its way through the bounce buffer: to the bus at `#pendingAddress`, or to two pages when fewer than
   // all of its bytes go to the first.
@@ -65,73 +49,19 @@ export class Mmu {
     this.#breakpoints = breakpoints;
     this.physical = new PhysicalMemory(registers, bus, code);
     this.#pages = new PageWalk(registers, fault, this.physical, model);
-    this.#tlbs = Object.values(PRIVILEGE).map(
-      privilege => new BigInt64Array(bus.guest.memory.buffer, tlbOf(privilege), TLB.size / 8),
-    );
-    this.flush();
+    this.tlb = new Tlb(registers, code);
+    this.tlb.flush();
   }
 
   /** Takes over the bus's regions. */
   remap(): void {
     this.physical.remap();
-    this.flush();
+    this.tlb.flush();
   }
 
   setA20(level: boolean): void {
     this.physical.setA20(level);
-    this.flush();
-  }
-
-  /** Forgets every translation. */
-  flush(): void {
-    const filled = this.#filledCount;
-    if (filled > this.#filled.length) {
-      for (const [n, tlb] of this.#tlbs.entries()) if (this.#used & (1 << n)) tlb.fill(-1n);
-    } else for (let i = 0; i < filled; i++) this.#clear(this.#filled[i]!);
-    this.#filledCount = 0;
-    this.#used = 0;
-    this.#huge.clear();
-    this.#largeStamp = (this.#largeStamp + 1) >>> 0;
-    if (this.#largeStamp !== 0) return;
-    this.#large.fill(0);
-    this.#largeStamp = 1;
-  }
-
-  /**
-   * Forgets the translations of one page; of a large one, those of all its parts.
-   * @returns whether more than a page was forgotten
-   */
-  flushPage(low: number, high: number): boolean {
-    const large = this.#large[low >>> 21] === this.#largeStamp;
-    if (large || (this.hasHugePages && this.#huge.has(hugePage(low, high)))) {
-      this.flush();
-      return true;
-    }
-    const at = (TLB.base + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
-    for (let n = 0; n < TLB.count; n++) this.#clear(at + (n * TLB.size) / 4);
-    return false;
-  }
-
-  /** A page of 1 GiB may be in the TLB. */
-  get hasHugePages(): boolean {
-    return this.#huge.size > 0;
-  }
-
-  /** Makes an entry match no address. @param at its place in an i32 view */
-  #clear(at: number): void {
-    const { i32 } = this.#r;
-    for (let i = 0; i < TLB.addend / 4; i++) i32[at + i] = -1;
-  }
-
-  /** Sends the next write to a page to {@link translate}, since it holds code now. @param offset of the page in the memory. */
-  protect(offset: number): void {
-    const { i32 } = this.#r;
-    for (let at = TLB.base / 4; at < (TLB.base + TLB.count * TLB.size) / 4; at += TLB.entrySize / 4) {
-      if (i32[at + TLB.write / 4 + 1] === -1 && i32[at + TLB.write / 4] === -1) continue;
-      if ((i32[at + TLB.write / 4]! + i32[at + TLB.addend / 4]!) >>> 0 !== offset) continue;
-      i32[at + TLB.write / 4] = -1;
-      i32[at + TLB.write / 4 + 1] = -1;
-    }
+    this.tlb.flush();
   }
 
   // ---------------------------------------------------------------- accesses
@@ -173,13 +103,7 @@ export class Mmu {
     const pages = this.#pages;
     // What ends beyond the lower half is not canonical, whatever the page says where it begins.
     if (high === 0x7fff && (low >>> 0) + size > 0x1_0000_0000) return pages.notCanonical();
-    const page = pages.walk(low, this.#longMode ? high : 0, access, privilege);
-    if (pages.huge) this.#huge.add(hugePage(low, high));
-    else if (pages.large) {
-      this.#large[low >>> 21] = this.#largeStamp;
-      this.#large[(low >>> 21) ^ 1] = this.#largeStamp; // it may have 4 MiB
-    }
-    return page;
+    return pages.walk(low, this.#longMode ? high : 0, access, privilege);
   }
 
   get #longMode(): boolean {
@@ -196,23 +120,11 @@ export class Mmu {
 
   /** Notes what the last walk found. @param writes may go by without a look */
   #fill(low: number, high: number, offset: number, privilege: Privilege, writes: boolean): void {
-    const { i32 } = this.#r;
-    const { writable, executable } = this.#pages;
+    const { readable, writable, executable, shift, global } = this.#pages;
     const watched = this.#breakpoints.armed && this.#breakpoints.watchesPage(low, high);
-    const readable = this.#pages.readable && !watched;
-    const at = (TLB.base + privilege * TLB.size + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
-    if (this.#filledCount < this.#filled.length) this.#filled[this.#filledCount] = at;
-    this.#filledCount++;
-    this.#used |= 1 << privilege;
-    const tag = low & ~0xfff;
-    i32[at + TLB.read / 4] = readable ? tag : -1;
-    i32[at + TLB.read / 4 + 1] = readable ? high : -1;
-    const direct = writes && writable && !watched;
-    i32[at + TLB.write / 4] = direct ? tag : -1;
-    i32[at + TLB.write / 4 + 1] = direct ? high : -1;
-    i32[at + TLB.execute / 4] = executable ? tag : -1;
-    i32[at + TLB.execute / 4 + 1] = executable ? high : -1;
-    i32[at + TLB.addend / 4] = offset - tag;
+    const read = readable && !watched ? MAY.read : 0;
+    const write = writes && writable && !watched ? MAY.write : 0;
+    this.tlb.fill(low, high, offset, privilege, read | write | (executable ? MAY.execute : 0), shift, global);
   }
 
   /** An access that the bus answers: reads go to the bounce buffer now, writes leave it in {@link commit}. */
@@ -289,11 +201,8 @@ export class Mmu {
    * @returns its offset in the memory; −1 on a fault; −2 when the bus answers there, with the page in {@link lastPage}.
    */
   fetch(low: number, high: number, privilege: Privilege): number {
-    const { i32 } = this.#r;
-    const at = (TLB.base + privilege * TLB.size + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
-    const tag = low & ~0xfff;
-    if (i32[at + TLB.execute / 4] === tag && i32[at + TLB.execute / 4 + 1] === high)
-      return (tag + i32[at + TLB.addend / 4]!) >>> 0;
+    const known = this.tlb.fetch(low, high, privilege);
+    if (known >= 0) return known;
     const page = this.#walk(low, high, 1, ACCESS.execute, privilege);
     if (page < 0) return -1;
     const offset = this.physical.offsetOf(page);
@@ -301,14 +210,6 @@ export class Mmu {
     if (offset === 0) return -2;
     this.#fill(low, high, offset, privilege, !this.#code.holdsCode(offset) && !this.physical.isRom(page));
     return offset;
-  }
-  /** The physical page to fetch instructions from, if the TLB knows: its offset in the memory, else −1. */
-  known(low: number, high: number, privilege: Privilege): number {
-    const { i32 } = this.#r;
-    const at = (TLB.base + privilege * TLB.size + ((low >>> 12) & (TLB.entries - 1)) * TLB.entrySize) >> 2;
-    const tag = low & ~0xfff;
-    const hit = i32[at + TLB.execute / 4] === tag && i32[at + TLB.execute / 4 + 1] === high;
-    return hit ? (tag + i32[at + TLB.addend / 4]!) >>> 0 : -1;
   }
 
   /** Number of the physical page that the last {@link fetch} from the bus found. */
@@ -319,6 +220,3 @@ export class Mmu {
     return this.physical.read8(page, at);
   }
 }
-
-/** Number of the 1 GiB of linear addresses that an address lies in. */
-const hugePage = (low: number, high: number): number => high * 4 + (low >>> 30);

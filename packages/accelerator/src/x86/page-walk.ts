@@ -7,7 +7,7 @@ import { CR0, CR4, EFER, type Registers } from './registers.ts';
 import { STATE } from './state.ts';
 
 /** Bits of a page-table entry (SDM vol. 3 §4.5.4), low half; and NX in the high half. */
-const PTE = { p: 1, rw: 2, us: 4, a: 0x20, d: 0x40, ps: 0x80 } as const;
+const PTE = { p: 1, rw: 2, us: 4, a: 0x20, d: 0x40, ps: 0x80, g: 0x100 } as const;
 const NX = 0x8000_0000;
 /** Bits of a page-fault error code (SDM vol. 3 §4.7). */
 const PF = { p: 1, w: 2, u: 4, rsvd: 8, id: 0x10 } as const;
@@ -40,10 +40,10 @@ export class PageWalk {
   writable = false;
   /** Of the last walk. */
   executable = false;
-  /** Of the last walk: 2 MiB or more. */
-  large = false;
-  /** Of the last walk: 1 GiB. */
-  huge = false;
+  /** Of the last walk: size of the page as a power of two: 12, 21, 22 or 30. */
+  shift = 12;
+  /** Of the last walk: the page is the same in all process contexts (SDM vol. 3 §4.10.2.4). */
+  global = false;
 
   constructor(registers: Registers, fault: Fault, memory: PhysicalMemory, model: CpuModel) {
     this.#r = registers;
@@ -62,8 +62,8 @@ export class PageWalk {
     this.readable = true;
     this.writable = true;
     this.executable = true;
-    this.large = false;
-    this.huge = false;
+    this.shift = 12;
+    this.global = false;
     if ((cr0 & CR0.pg) === 0) return low >>> 12;
     if ((cr4 & CR4.pae) === 0) return this.#walk32(low, access, privilege);
     if ((efer & EFER.lma) === 0) return this.#walkPae(low, access, privilege);
@@ -102,7 +102,7 @@ export class PageWalk {
     if (pde & PTE.ps && this.#r.cr4 & CR4.pse) {
       if (pde & 0x0020_0000) return this.#pageFault(low, 0, access, privilege, PF.p | PF.rsvd);
       if (!this.#allows(pde, false, access, privilege)) return this.#pageFault(low, 0, access, privilege, PF.p);
-      this.large = true;
+      this.shift = 22;
       this.#mark(directory, pdeAt, pde, access);
       // PSE-36: bits 20:13 are address bits 39:32.
       return (((pde >>> 13) & 0xff) << 20) + ((pde >>> 12) & 0xf_fc00) + ((low >>> 12) & 0x3ff);
@@ -155,8 +155,7 @@ export class PageWalk {
       if (shift === 12 || large) {
         if (!this.#allows(rights, noExecute, access, privilege))
           return this.#pageFault(low, high, access, privilege, PF.p);
-        this.large = large;
-        this.huge = shift === 30;
+        this.shift = shift;
         this.#mark(page, at, entry, access);
         const inside = (1 << (shift - 12)) - 1;
         return frame - (frame & inside) + ((low >>> 12) & inside);
@@ -184,8 +183,9 @@ export class PageWalk {
     return access === ACCESS.execute ? this.executable : this.readable;
   }
 
-  /** Accessed and dirty bits of the entry that maps the page (SDM vol. 3 §4.8). */
+  /** The entry that maps the page: its accessed and dirty bits (SDM vol. 3 §4.8), and whether the page is global. */
   #mark(page: number, at: number, entry: number, access: number): void {
+    this.global = (entry & PTE.g) !== 0 && (this.#r.cr4 & CR4.pge) !== 0;
     const marked = entry | PTE.a | (access === ACCESS.write ? PTE.d : 0);
     if (marked !== entry) this.#memory.write32(page, at, marked);
     if ((marked & PTE.d) === 0) this.writable = false;

@@ -1,4 +1,4 @@
-import { type Cpu, MODE } from './cpu.ts';
+import type { Cpu } from './cpu.ts';
 import { BASE_RIP, DECODE, Decoded, type DecodeResult, OPERAND_KIND, SEG } from './decode/decoded.ts';
 import { Decoder, MAX_LENGTH } from './decode/decoder.ts';
 import type { Escape } from './escapes/escape.ts';
@@ -8,6 +8,7 @@ import type { HandlerTable } from './interpreter/handler-table.ts';
 import { ADDRESSING, type Addressing, isRegister, LINK, RECORD } from './interpreter/record.ts';
 import { addressHandler, SPECIAL } from './interpreter/special.ts';
 import { ROWS } from './isa/rows.ts';
+import { MODE } from './mode.ts';
 import { SEGREG } from './registers.ts';
 import { RECORDS, SEGMENT, STATE } from './state.ts';
 import { x87Opcode } from './x87/opcode.ts';

@@ -21,7 +21,7 @@ export const STATE = {
   budget: 0x0ac,
   /** Offset of the translation look-aside buffer for the current privilege (i32). */
   tlb: 0x0b0,
-  /** What code depends on besides its address: mode, privilege and generation (i32); see `Cpu.forgetJumps`. */
+  /** What code depends on besides its address: mode, privilege and generation (i32); see `JumpCache`. */
   codeKey: 0x0b4,
   /** Linear address that an address record left for the record after it (i64). */
   address: 0x0b8,
@@ -106,6 +106,8 @@ export const TLB = {
   execute: 0x10,
   /** What to add to the low half of a linear address to get its offset in the memory (i32). */
   addend: 0x18,
+  /** What page it is (i32): bit 0: global; above it, its size as a power of two. */
+  page: 0x1c,
   /** Bytes of one buffer. */
   size: 1024 * 32,
   /** How many there are. */

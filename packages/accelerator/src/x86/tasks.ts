@@ -112,7 +112,7 @@ export function switchTask(
   r.cr0 |= CR0.ts;
   if (to.bits === 32 && r.cr0 & CR0.pg) {
     r.cr3 = BigInt(cr3);
-    cpu.flushTlb();
+    cpu.contextChanged(false);
   }
   r.rip = BigInt(newIp);
   r.flags = (newFlags | (nested ? FLAG.nt : 0)) & ~FLAG.rf;

@@ -94,12 +94,13 @@ export function movToCr(cpu: Cpu, i: Decoded): number | undefined {
     return undefined;
   }
   if (n === 3) {
-    // With CR4.PCIDE set, bit 63 asks to keep translations, which nobody must (SDM vol. 3 §4.10.4.1), and is not stored.
-    const address = cpu.r.cr4 & CR4.pcide ? high & 0x7fff_ffff : high;
+    // With CR4.PCIDE set, bit 63 asks to keep translations (SDM vol. 3 §4.10.4.1), and is not stored.
+    const keep = (cpu.r.cr4 & CR4.pcide) !== 0 && high >>> 31 === 1;
+    const address = keep ? high & 0x7fff_ffff : high;
     if (address >>> (cpu.model.physicalBits - 32)) cpu.gp();
     u32[CR + 6] = low;
     u32[CR + 7] = address;
-    cpu.flushTlb();
+    cpu.contextChanged(keep);
     return cpu.leave();
   }
   if (high !== 0) cpu.gp();

@@ -1,8 +1,8 @@
 import { type Cpu, isCanonical } from '../cpu.ts';
-import { BASE_RIP, type Decoded, SEG } from '../decode/decoded.ts';
+import { type Decoded, SEG } from '../decode/decoded.ts';
 import { MSR } from '../msr.ts';
 import { CR4 } from '../registers.ts';
-import { GPR, SEGMENT, STATE } from '../state.ts';
+import { GPR } from '../state.ts';
 import type { Escape } from './escape.ts';
 
 const nothing: Escape = () => {};
@@ -12,19 +12,13 @@ const undefinedOpcode: Escape = cpu => cpu.ud();
 /** Caches do not show in our memory: only the privilege counts. */
 const cacheControl: Escape = cpu => cpu.requireCpl0();
 
-/** Low half of the linear address of a memory operand; nothing is checked. */
-function linearLow(cpu: Cpu, { disp, base, index, scale, asize, seg }: Decoded): number {
-  const { i32 } = cpu.r;
-  const from = base === BASE_RIP ? i32[STATE.nextRip / 4]! : base >= 0 ? i32[2 * base]! : 0;
-  const offset = (((disp | 0) + from) | 0) + (index >= 0 ? i32[2 * index]! << scale : 0);
-  const segment = cpu.bits64 && seg < SEG.fs ? 0 : i32[(STATE.segments + seg * SEGMENT.size + SEGMENT.base) / 4]!;
-  return ((asize === 16 ? offset & 0xffff : offset) + segment) | 0;
-}
-
 const segmentBase = (cpu: Cpu, { seg }: Decoded): bigint => (cpu.bits64 && seg < SEG.fs ? 0n : cpu.r.base(seg));
 
-/** What INVPCID is to forget (SDM vol. 2). */
-const INVPCID = { address: 0, context: 1, last: 3 } as const;
+const flushPage = (cpu: Cpu, linear: bigint): void =>
+  cpu.flushPage(Number(BigInt.asIntN(32, linear)), Number(BigInt.asIntN(32, linear >> 32n)));
+
+/** What INVPCID is to forget (SDM vol. 2). It may forget more, as it does of a context that is not the current one. */
+const INVPCID = { address: 0, context: 1, all: 2, allContexts: 3 } as const;
 const invpcid: Escape = (cpu: Cpu, i: Decoded) => {
   cpu.requireCpl0();
   const { r } = cpu;
@@ -32,14 +26,17 @@ const invpcid: Escape = (cpu: Cpu, i: Decoded) => {
   const at = cpu.address(i, 16, false);
   const pcid = cpu.load64(at);
   const linear = cpu.load64(at + 8n);
-  if (kind > INVPCID.last || pcid > 0xfffn) cpu.gp();
+  if (kind > INVPCID.allContexts || pcid > 0xfffn) cpu.gp();
   if (kind <= INVPCID.context && pcid !== 0n && !(r.cr4 & CR4.pcide)) cpu.gp();
-  if (kind !== BigInt(INVPCID.address)) cpu.flushTlb();
-  else {
-    if (!isCanonical(linear)) cpu.gp();
-    // Translations of other PCIDs are gone since the last MOV to CR3.
-    cpu.flushPage(Number(BigInt.asIntN(32, linear)), Number(BigInt.asIntN(32, linear >> 32n)));
-  }
+  const { contexts } = cpu.mmu.tlb;
+  if (kind === BigInt(INVPCID.all)) cpu.flushTlb();
+  else if (kind === BigInt(INVPCID.allContexts)) {
+    contexts.forgetOthers();
+    cpu.contextChanged(false);
+  } else if (kind === BigInt(INVPCID.address) && !isCanonical(linear)) cpu.gp();
+  else if (Number(pcid) !== contexts.current.pcid) contexts.find(Number(pcid))?.forget();
+  else if (kind === BigInt(INVPCID.context)) cpu.contextChanged(false);
+  else flushPage(cpu, linear);
   return cpu.leave();
 };
 
@@ -59,9 +56,7 @@ export const system = {
   },
   invlpg: (cpu, i) => {
     cpu.requireCpl0();
-    // Which of the addresses that share its low half counts only where pages are larger than what the low half tells.
-    const high = cpu.mmu.hasHugePages ? Number(BigInt.asIntN(32, (cpu.offset(i) + segmentBase(cpu, i)) >> 32n)) : 0;
-    cpu.flushPage(linearLow(cpu, i), high);
+    flushPage(cpu, BigInt.asUintN(cpu.bits64 ? 64 : 32, cpu.offset(i) + segmentBase(cpu, i)));
     return cpu.leave();
   },
   invd: cacheControl,

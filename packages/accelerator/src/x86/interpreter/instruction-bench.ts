@@ -1,9 +1,10 @@
 import { ACCELERATOR_ARENA, type CpuBus, GuestMemory } from '@mainboard/core';
-import { Cpu, MODE } from '../cpu.ts';
+import { Cpu } from '../cpu.ts';
 import { DECODE, Decoded, OPERAND_KIND } from '../decode/decoded.ts';
 import { Decoder } from '../decode/decoder.ts';
 import { ESCAPES } from '../escapes/index.ts';
 import { ROWS } from '../isa/rows.ts';
+import { MODE } from '../mode.ts';
 import { PRIVILEGE } from '../privilege.ts';
 import { RECORDS, SEGMENT, STATE } from '../state.ts';
 import { x87Opcode } from '../x87/opcode.ts';
@@ -43,7 +44,7 @@ export class InstructionBench {
     this.cpu = new Cpu(bus);
     const { cpu } = this;
     cpu.mode = 2 | MODE.flat | MODE.wholeCode;
-    cpu.mmu.flush();
+    cpu.mmu.tlb.flush();
     const interpreter = generateInterpreter();
     this.#handlers = new HandlerTable(interpreter);
     const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(interpreter.bytes)), {

@@ -1,6 +1,7 @@
-import { type Cpu, MODE } from '../cpu.ts';
+import type { Cpu } from '../cpu.ts';
 import { Decoder } from '../decode/decoder.ts';
 import { RECORD } from '../interpreter/record.ts';
+import { MODE } from '../mode.ts';
 import { RECORDS } from '../state.ts';
 import { compileRegion } from './compile.ts';
 import { type CodeSource, findRegion, pageOf } from './region.ts';
