@@ -1,39 +1,10 @@
-import { type Body, pushSigned, pushSigned64, pushUnsigned, type Signature } from './module.ts';
+import { foldConstants } from './fold.ts';
+import { Locals } from './locals.ts';
+import { type Body, pushUnsigned, type Signature } from './module.ts';
 import { memoryOperator, operator, VALUE_TYPE, type ValueType } from './opcodes.ts';
+import { constant32, constant64, Value, type Variable } from './value.ts';
 
-/**
- * A value in a function under construction. Pure values form trees; one that is used more than once, or whose place
- * in the order of effects matters (a load, a call), is computed where it was made and kept in a local.
- */
-export class Value {
-  readonly type: ValueType;
-  /** Emits the instructions that push the value. */
-  readonly push: (out: number[]) => void;
-  readonly args: readonly Value[];
-  /** Set when the value is a constant. */
-  readonly constant: number | bigint | undefined;
-  uses = 0;
-  local = -1;
-  /** Computed even when nobody uses it. */
-  kept = false;
-  /** While code is emitted: uses of {@link local} that are still to come, and the loop it belongs to. */
-  left = 0;
-  loop = 0;
-
-  constructor(type: ValueType, args: readonly Value[], push: (out: number[]) => void, constant?: number | bigint) {
-    this.type = type;
-    this.args = args;
-    this.push = push;
-    this.constant = constant;
-    for (const arg of args) arg.uses++;
-  }
-}
-
-/** A mutable local. */
-export interface Variable {
-  readonly type: ValueType;
-  readonly local: number;
-}
+export type { Value, Variable } from './value.ts';
 
 /** Leaves an enclosing {@link FunctionWriter.block} or continues a {@link FunctionWriter.loop}. */
 export interface Label {
@@ -52,57 +23,31 @@ type Statement = (out: number[]) => void;
  */
 export class FunctionWriter {
   readonly #signature: Signature;
-  readonly #locals: ValueType[] = [];
+  readonly #locals: Locals;
   readonly #values: Value[] = [];
   #statements: Statement[] = [];
   #depth = 0;
-  /** Locals that no value needs any more, by type. */
-  readonly #free = new Map<ValueType, number[]>();
-  /** Number of the loop whose code is being emitted, 0 outside of all; what becomes free in it at its end. */
-  #loop = 0;
-  #loops = 0;
-  #freeAfterLoop: Value[] = [];
 
   constructor(signature: Signature) {
     this.#signature = signature;
-  }
-
-  #newLocal(type: ValueType): number {
-    return this.#signature.params.length + this.#locals.push(type) - 1;
+    this.#locals = new Locals(signature.params.length);
   }
 
   #emit(value: Value, out: number[]): void {
     if (value.local >= 0) {
       out.push(0x20);
       pushUnsigned(out, value.local);
-      if (--value.left === 0) this.#release(value);
+      this.#locals.used(value);
       return;
     }
     for (const arg of value.args) this.#emit(arg, out);
     value.push(out);
   }
 
-  /**
-   * Keeps what is on the stack in a local. Locals are used again, since the host's compilers take time for each; but
-   * what comes from outside a loop is needed in its next round too.
-   */
+  /** Keeps what is on the stack in a local. */
   #keep(value: Value, out: number[]): void {
-    value.local = this.#free.get(value.type)?.pop() ?? this.#newLocal(value.type);
-    value.left = value.uses;
-    value.loop = this.#loop;
     out.push(0x21);
-    pushUnsigned(out, value.local);
-    if (value.left === 0) this.#release(value); // a call for its effect
-  }
-
-  #release(value: Value): void {
-    if (value.loop !== this.#loop) {
-      this.#freeAfterLoop.push(value);
-      return;
-    }
-    const free = this.#free.get(value.type);
-    if (free) free.push(value.local);
-    else this.#free.set(value.type, [value.local]);
+    pushUnsigned(out, this.#locals.keep(value));
   }
 
   /** Marks the place where a value is computed if it turns out to be needed in a local. */
@@ -129,20 +74,11 @@ export class FunctionWriter {
   }
 
   i32(n: number): Value {
-    const push = (out: number[]): void => {
-      out.push(0x41);
-      pushSigned(out, n);
-    };
-    return new Value('i32', [], push, n | 0);
+    return constant32(n);
   }
 
   i64(n: bigint | number): Value {
-    const value = BigInt.asIntN(64, BigInt(n));
-    const push = (out: number[]): void => {
-      out.push(0x42);
-      pushSigned64(out, value);
-    };
-    return new Value('i64', [], push, value);
+    return constant64(n);
   }
 
   /** A vector constant from its sixteen bytes. */
@@ -161,7 +97,7 @@ export class FunctionWriter {
   /** A pure operator by its name in the text format, such as `i32.add` or `i8x16.eq`. */
   op(name: string, ...args: Value[]): Value {
     return (
-      fold(this, name, args) ??
+      foldConstants(name, args) ??
       this.#place(new Value(operator(name).result, args, out => out.push(...operator(name).bytes)), false)
     );
   }
@@ -275,7 +211,7 @@ export class FunctionWriter {
   }
 
   variable(type: ValueType, initial?: Value): Variable {
-    const variable = { type, local: this.#newLocal(type) };
+    const variable = { type, local: this.#locals.add(type) };
     if (initial) this.set(variable, initial);
     return variable;
   }
@@ -361,20 +297,13 @@ export class FunctionWriter {
     const label = { depth: this.#depth + 1 };
     const statements = this.#nested(() => body(label));
     this.#statements.push(out => {
+      const emit = (): void => {
+        for (const statement of statements) statement(out);
+      };
       out.push(opcode, 0x40);
-      const outer = this.#loop;
-      const outerFree = this.#freeAfterLoop;
-      if (opcode === LOOP) {
-        this.#loop = ++this.#loops;
-        this.#freeAfterLoop = [];
-      }
-      for (const statement of statements) statement(out);
+      if (opcode === LOOP) this.#locals.inLoop(emit);
+      else emit();
       out.push(0x0b);
-      if (opcode !== LOOP) return;
-      const free = this.#freeAfterLoop;
-      this.#loop = outer;
-      this.#freeAfterLoop = outerFree;
-      for (const value of free) this.#release(value);
     });
   }
 
@@ -439,54 +368,6 @@ export class FunctionWriter {
     }
     const code: number[] = [];
     for (const statement of this.#statements) statement(code);
-    return { locals: this.#locals, code };
+    return { locals: this.#locals.types, code };
   }
-}
-
-/** The constant folds that descriptions of instructions make likely; anything else is the host compiler's business. */
-function fold(f: FunctionWriter, name: string, [a, b]: Value[]): Value | undefined {
-  const x = a?.constant;
-  const y = b?.constant;
-  if (typeof x === 'number' && (b === undefined || typeof y === 'number')) {
-    const n = (y ?? 0) as number;
-    switch (name) {
-      case 'i32.add':
-        return f.i32(x + n);
-      case 'i32.sub':
-        return f.i32(x - n);
-      case 'i32.and':
-        return f.i32(x & n);
-      case 'i32.or':
-        return f.i32(x | n);
-      case 'i32.xor':
-        return f.i32(x ^ n);
-      case 'i32.shl':
-        return f.i32(x << n);
-      case 'i32.shr_u':
-        return f.i32(x >>> n);
-      case 'i32.eqz':
-        return f.i32(x === 0 ? 1 : 0);
-      case 'i32.eq':
-        return f.i32(x === n ? 1 : 0);
-      case 'i32.ne':
-        return f.i32(x === n ? 0 : 1);
-      case 'i64.extend_i32_u':
-        return f.i64(x >>> 0);
-      case 'i64.extend_i32_s':
-        return f.i64(x);
-    }
-  }
-  if (y === 0 || y === 0n)
-    switch (name.slice(4)) {
-      case 'add':
-      case 'sub':
-      case 'or':
-      case 'xor':
-      case 'shl':
-      case 'shr_u':
-      case 'shr_s':
-        return a;
-    }
-  if (typeof x === 'bigint' && name === 'i32.wrap_i64') return f.i32(Number(BigInt.asIntN(32, x)));
-  return undefined;
 }
