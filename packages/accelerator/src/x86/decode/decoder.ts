@@ -1,9 +1,10 @@
 import { VEX_MAPS } from '../isa/opcode.ts';
 import type { Feature } from '../isa/row.ts';
 import { ROWS } from '../isa/rows.ts';
-import { BASE_RIP, DECODE, type Decoded, type DecodeResult, OPERAND_KIND, type Operand, SEG } from './decoded.ts';
+import { BASE_RIP, DECODE, type Decoded, type DecodeResult, OPERAND_KIND, SEG } from './decoded.ts';
 import { Lookup, NO_ROW } from './lookup.ts';
-import { ANY_MOD, D64, F64, FROM, IMPLIED_MEMORY, LOCKABLE, MAX_OPERANDS, MODRM, Plan, VVVV } from './plan.ts';
+import { ANY_MOD, FROM, IMPLIED_MEMORY, LOCKABLE, MAX_OPERANDS, MODRM, operandSize, Plan, VVVV } from './plan.ts';
+import { setGpr, setMemory, setOperand } from './set-operand.ts';
 
 /** Longest instruction, in bytes (SDM vol. 2 §2.3.11). */
 export const MAX_LENGTH = 15;
@@ -21,16 +22,8 @@ PREFIX[0x66] = PREFIX_OPSIZE;
 PREFIX[0x67] = PREFIX_ASIZE;
 PREFIX[0xf0] = PREFIX_LOCK;
 PREFIX[0xf2] = PREFIX[0xf3] = PREFIX_REP;
-for (const [byte, segment] of [
-  [0x26, SEG.es],
-  [0x2e, SEG.cs],
-  [0x36, SEG.ss],
-  [0x3e, SEG.ds],
-  [0x64, SEG.fs],
-  [0x65, SEG.gs],
-] as const) {
-  PREFIX[byte] = PREFIX_SEGMENT + segment;
-}
+// In the order of SEG.
+for (const [segment, byte] of [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65].entries()) PREFIX[byte] = PREFIX_SEGMENT + segment;
 
 /** Base and index of the eight 16-bit addressing forms (SDM vol. 2 table 2-1); −1 is none. */
 const BASE_16 = Int8Array.of(3, 3, 5, 5, 6, 7, 5, 3);
@@ -257,73 +250,73 @@ export class Decoder {
           break;
         case FROM.rmMm:
           if (out.isMem) setMemory(operand, sizes[at * 8 + 4 + sizeColumn]!);
-          else set(operand, OPERAND_KIND.mm, out.rm & 7);
+          else setOperand(operand, OPERAND_KIND.mm, out.rm & 7);
           break;
         case FROM.rmXmm:
           if (out.isMem) setMemory(operand, sizes[at * 8 + 4 + sizeColumn]!);
-          else set(operand, OPERAND_KIND.xmm, out.rm);
+          else setOperand(operand, OPERAND_KIND.xmm, out.rm);
           break;
         case FROM.gpr:
           setGpr(operand, out.reg, out.hasRex);
           break;
         case FROM.mm:
-          set(operand, OPERAND_KIND.mm, out.reg & 7);
+          setOperand(operand, OPERAND_KIND.mm, out.reg & 7);
           break;
         case FROM.xmm:
-          set(operand, OPERAND_KIND.xmm, out.reg);
+          setOperand(operand, OPERAND_KIND.xmm, out.reg);
           break;
         case FROM.segment:
           // There are six; CS is no destination.
           if ((out.reg & 7) > 5 || (i === 0 && (out.reg & 7) === SEG.cs)) return DECODE.undefined;
-          set(operand, OPERAND_KIND.seg, out.reg & 7);
+          setOperand(operand, OPERAND_KIND.seg, out.reg & 7);
           break;
         case FROM.control:
           if (!((CONTROL_REGISTERS >> out.reg) & 1)) return DECODE.undefined;
-          set(operand, OPERAND_KIND.cr, out.reg);
+          setOperand(operand, OPERAND_KIND.cr, out.reg);
           break;
         case FROM.debug:
           if (out.reg > 7) return DECODE.undefined;
-          set(operand, OPERAND_KIND.dr, out.reg);
+          setOperand(operand, OPERAND_KIND.dr, out.reg);
           break;
         case FROM.vvvv:
-          set(operand, OPERAND_KIND.gpr, this.#vvvv);
+          setOperand(operand, OPERAND_KIND.gpr, this.#vvvv);
           break;
         case FROM.opcode:
           setGpr(operand, (opcode & 7) | ((out.rex & 1) << 3), out.hasRex);
           break;
         case FROM.st:
-          set(operand, OPERAND_KIND.st, out.rm & 7);
+          setOperand(operand, OPERAND_KIND.st, out.rm & 7);
           break;
         case FROM.fixedGpr:
-          set(operand, OPERAND_KIND.gpr, fixed[at]!);
+          setOperand(operand, OPERAND_KIND.gpr, fixed[at]!);
           break;
         case FROM.fixedSegment:
-          set(operand, OPERAND_KIND.seg, fixed[at]!);
+          setOperand(operand, OPERAND_KIND.seg, fixed[at]!);
           break;
         case FROM.fixedSt:
-          set(operand, OPERAND_KIND.st, 0);
+          setOperand(operand, OPERAND_KIND.st, 0);
           break;
         case FROM.fixedXmm:
-          set(operand, OPERAND_KIND.xmm, 0);
+          setOperand(operand, OPERAND_KIND.xmm, 0);
           break;
         case FROM.one:
-          set(operand, OPERAND_KIND.one, 0);
+          setOperand(operand, OPERAND_KIND.one, 0);
           break;
         case FROM.si:
-          set(operand, OPERAND_KIND.si, 0);
+          setOperand(operand, OPERAND_KIND.si, 0);
           out.seg = override < 0 ? SEG.ds : override;
           break;
         case FROM.di:
-          set(operand, OPERAND_KIND.di, 0);
+          setOperand(operand, OPERAND_KIND.di, 0);
           if (out.seg < 0) out.seg = SEG.es;
           break;
         case FROM.moffs:
-          set(operand, OPERAND_KIND.moffs, 0);
+          setOperand(operand, OPERAND_KIND.moffs, 0);
           out.seg = override < 0 ? SEG.ds : override;
           if (!this.#unsigned(out.asize >> 3, out)) return DECODE.needMore;
           break;
         case FROM.farPointer: {
-          set(operand, OPERAND_KIND.farptr, 0);
+          setOperand(operand, OPERAND_KIND.farptr, 0);
           if (!this.#unsigned(out.opsize >> 3, out)) return DECODE.needMore;
           const selector = this.#at;
           if (selector + 2 > this.#limit) return DECODE.needMore;
@@ -335,35 +328,35 @@ export class Decoder {
           if (i > 0 && from[at - 1] === FROM.word) {
             if (this.#at >= this.#limit) return DECODE.needMore;
             out.imm2 = this.#bytes[this.#at++]!;
-            set(operand, OPERAND_KIND.imm2, 0);
+            setOperand(operand, OPERAND_KIND.imm2, 0);
             break;
           }
-          set(operand, OPERAND_KIND.imm, 0);
+          setOperand(operand, OPERAND_KIND.imm, 0);
           if (!this.#unsigned(1, out)) return DECODE.needMore;
           break;
         case FROM.word:
-          set(operand, OPERAND_KIND.imm, 0);
+          setOperand(operand, OPERAND_KIND.imm, 0);
           if (!this.#unsigned(2, out)) return DECODE.needMore;
           break;
         case FROM.signedByte:
-          set(operand, OPERAND_KIND.imm, 0);
+          setOperand(operand, OPERAND_KIND.imm, 0);
           if (!this.#signed(1, out)) return DECODE.needMore;
           break;
         case FROM.signed:
-          set(operand, OPERAND_KIND.imm, 0);
+          setOperand(operand, OPERAND_KIND.imm, 0);
           if (!this.#signed(out.opsize === 16 ? 2 : 4, out)) return DECODE.needMore;
           break;
         case FROM.full:
-          set(operand, OPERAND_KIND.imm, 0);
+          setOperand(operand, OPERAND_KIND.imm, 0);
           if (!(out.opsize === 64 ? this.#unsigned(8, out) : this.#signed(out.opsize >> 3, out)))
             return DECODE.needMore;
           break;
         case FROM.relativeByte:
-          set(operand, OPERAND_KIND.rel, 0);
+          setOperand(operand, OPERAND_KIND.rel, 0);
           if (!this.#signed(1, out)) return DECODE.needMore;
           break;
         case FROM.relative:
-          set(operand, OPERAND_KIND.rel, 0);
+          setOperand(operand, OPERAND_KIND.rel, 0);
           if (!this.#signed(out.opsize === 16 ? 2 : 4, out)) return DECODE.needMore;
           break;
       }
@@ -393,33 +386,8 @@ export class Decoder {
   }
 }
 
-/** Bits of the operand size attribute (SDM vol. 1 tables 3-3 and 3-4). */
-function operandSize(bits: 16 | 32 | 64, attributes: number, rex: number, opsize66: boolean): 16 | 32 | 64 {
-  if (bits !== 64) return (bits === 32) !== opsize66 ? 32 : 16;
-  if (rex & 8 || attributes & F64) return 64;
-  if (opsize66) return 16;
-  return attributes & D64 ? 64 : 32;
-}
-
 function readSigned(bytes: Uint8Array, at: number, size: number): number {
   if (size === 1) return (bytes[at]! << 24) >> 24;
   const low = bytes[at]! | (bytes[at + 1]! << 8);
   return size === 2 ? (low << 16) >> 16 : low | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-}
-
-function set(operand: Operand, kind: Operand['kind'], reg: number): void {
-  operand.kind = kind;
-  operand.reg = reg;
-}
-
-function setMemory(operand: Operand, size: number): void {
-  operand.kind = OPERAND_KIND.mem;
-  operand.size = size;
-}
-
-/** Without REX, the 8-bit registers 4 to 7 are AH, CH, DH and BH. */
-function setGpr(operand: Operand, reg: number, hasRex: boolean): void {
-  operand.kind = OPERAND_KIND.gpr;
-  operand.high = operand.size === 8 && !hasRex && reg > 3;
-  operand.reg = operand.high ? reg - 4 : reg;
 }

@@ -135,3 +135,11 @@ function fromOf(addressing: Addressing, type: OperandType): number {
   if (from === undefined) throw new Error(`the decoder has no operand ${addressing}${type}`);
   return from;
 }
+
+/** Bits of the operand size attribute (SDM vol. 1 tables 3-3 and 3-4) of an instruction whose row has these attributes. */
+export function operandSize(bits: 16 | 32 | 64, attributes: number, rex: number, opsize66: boolean): 16 | 32 | 64 {
+  if (bits !== 64) return (bits === 32) !== opsize66 ? 32 : 16;
+  if (rex & 8 || attributes & F64) return 64;
+  if (opsize66) return 16;
+  return attributes & D64 ? 64 : 32;
+}
