@@ -1,3 +1,4 @@
+import { isCanonicalHigh } from './canonical.ts';
 import type { Cpu } from './cpu.ts';
 import {
   dplOf,
@@ -11,7 +12,7 @@ import {
   knownDescriptor,
   knownTss,
 } from './flat-segments.ts';
-import { isCanonicalHigh, knownEntry, knownMemory } from './known-memory.ts';
+import { knownEntry, knownMemory } from './known-memory.ts';
 import { SEGREG } from './registers.ts';
 import { setNull } from './segmentation.ts';
 import { FLAG, GPR, SEGMENT, STATE } from './state.ts';

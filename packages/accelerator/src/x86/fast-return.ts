@@ -1,3 +1,4 @@
+import { isCanonicalHigh } from './canonical.ts';
 import type { Cpu } from './cpu.ts';
 import {
   baseOf,
@@ -11,7 +12,7 @@ import {
   isWritable,
   knownDescriptor,
 } from './flat-segments.ts';
-import { isCanonicalHigh, knownMemory } from './known-memory.ts';
+import { knownMemory } from './known-memory.ts';
 import { SEGREG } from './registers.ts';
 import { dropInnerSegments, setNull } from './segmentation.ts';
 import { FLAG, GPR, STATE } from './state.ts';

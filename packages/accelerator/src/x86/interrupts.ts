@@ -1,4 +1,5 @@
-import { type Cpu, isCanonical } from './cpu.ts';
+import { isCanonical } from './canonical.ts';
+import type { Cpu } from './cpu.ts';
 import { enterLongFast, enterProtectedFast } from './fast-delivery.ts';
 import { pushesErrorCode, VECTOR } from './fault.ts';
 import { SEGREG } from './registers.ts';

@@ -24,9 +24,6 @@ export function knownMemory(
   return (low + i32[entry + TLB.addend / 4]!) >>> 0;
 }
 
-/** Bits 63:47 of an address, by its high half, are all alike (SDM vol. 1 §3.3.7.1). */
-export const isCanonicalHigh = (high: number): boolean => high >> 15 === 0 || high >> 15 === -1;
-
 /** Where an entry of the table with this register (GDTR, IDTR) lies; 0 beyond its limit or where the TLB does not know. */
 export function knownEntry(cpu: Cpu, table: number, offset: number, bytes: number): number {
   const { u32 } = cpu.r;

@@ -1,4 +1,5 @@
-import { type Cpu, isCanonical } from '../cpu.ts';
+import { isCanonical } from '../canonical.ts';
+import type { Cpu } from '../cpu.ts';
 import type { Decoded } from '../decode/decoded.ts';
 import { CR4, SEGREG } from '../registers.ts';
 import { type Descriptor, findDescriptor, isNull, loadLdtr, loadTr, SYSTEM_TYPE } from '../segmentation.ts';

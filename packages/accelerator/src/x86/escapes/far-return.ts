@@ -1,4 +1,5 @@
-import { type Cpu, isCanonical } from '../cpu.ts';
+import { isCanonical } from '../canonical.ts';
+import type { Cpu } from '../cpu.ts';
 import type { Decoded } from '../decode/decoded.ts';
 import { returnLongFast, returnProtectedFast } from '../fast-return.ts';
 import { VECTOR } from '../fault.ts';

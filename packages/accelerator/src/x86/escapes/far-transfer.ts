@@ -1,4 +1,5 @@
-import { type Cpu, isCanonical } from '../cpu.ts';
+import { isCanonical } from '../canonical.ts';
+import type { Cpu } from '../cpu.ts';
 import { type Decoded, OPERAND_KIND } from '../decode/decoded.ts';
 import { VECTOR } from '../fault.ts';
 import { SEGREG } from '../registers.ts';

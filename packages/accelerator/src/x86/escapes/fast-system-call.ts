@@ -1,5 +1,5 @@
+import { isCanonicalHigh } from '../canonical.ts';
 import type { Cpu } from '../cpu.ts';
-import { isCanonicalHigh } from '../known-memory.ts';
 import { MSR_WORD } from '../msr.ts';
 import { EFER, SEGREG } from '../registers.ts';
 import { FLAG, GPR, SEGMENT, STATE } from '../state.ts';

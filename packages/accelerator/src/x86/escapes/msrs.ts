@@ -1,4 +1,5 @@
-import { type Cpu, isCanonical } from '../cpu.ts';
+import { isCanonical } from '../canonical.ts';
+import type { Cpu } from '../cpu.ts';
 import type { CpuFeature } from '../cpuid-bits.ts';
 import { MSR, MSR_WORD } from '../msr.ts';
 import { CR0, CR4, EFER, SEGREG } from '../registers.ts';

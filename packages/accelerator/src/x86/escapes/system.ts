@@ -1,4 +1,5 @@
-import { type Cpu, isCanonical } from '../cpu.ts';
+import { isCanonical } from '../canonical.ts';
+import type { Cpu } from '../cpu.ts';
 import { type Decoded, SEG } from '../decode/decoded.ts';
 import { MSR } from '../msr.ts';
 import { CR4 } from '../registers.ts';
