@@ -1,6 +1,6 @@
 import type { Cpu } from '../cpu.ts';
 import { type Decoded, OPERAND_KIND, SEG } from '../decode/decoded.ts';
-import { FLAG, GPR } from '../state.ts';
+import { FLAG, GPR, STATE } from '../state.ts';
 import { ioPermitted } from '../tss.ts';
 import type { Escape } from './escape.ts';
 
@@ -46,6 +46,12 @@ const string =
     return cpu.again();
   };
 
+/**
+ * Goes on with the next instruction, unless what the access did wants the run to end (it has taken the rest of the
+ * budget then): an interrupt line that rose, another memory map, a reset.
+ */
+const done = (cpu: Cpu): number | undefined => (cpu.r.i32[STATE.budget / 4]! < 0 ? cpu.leave() : undefined);
+
 export const io = {
   in: (cpu, i) => {
     const port = portOf(cpu, i, 1);
@@ -56,7 +62,7 @@ export const io = {
     if (size === 1) cpu.r.setGpr8(GPR.rax, value);
     else if (size === 2) cpu.r.setGpr16(GPR.rax, value);
     else cpu.r.setGpr32(GPR.rax, value);
-    return cpu.leave();
+    return done(cpu);
   },
   out: (cpu, i) => {
     const port = portOf(cpu, i, 0);
@@ -65,7 +71,7 @@ export const io = {
     const { r } = cpu;
     cpu.breakpoints.port(port, size >> 3);
     cpu.bus.portWrite(port, size >> 3, size === 8 ? r.gpr8(reg) : size === 16 ? r.gpr16(reg) : r.gpr32(reg));
-    return cpu.leave();
+    return done(cpu);
   },
   ins: string(GPR.rdi, 0, (cpu, _i, offset, size, port) => {
     // A fault must come before the port is read: reading may change the device.

@@ -277,7 +277,7 @@ describe('a device writes code', () => {
       a.jnz('start');
       a.hlt();
     },
-    heat: { rcx: 2000 },
+    heat: { rcx: 10_000 },
     run(guest) {
       guest.onOut = (_port, value) => value === 7 && guest.deviceWrites(guest.at('patch'), 'ffc6');
       guest.call('start', { rcx: 3, rax: 7 });
