@@ -135,10 +135,10 @@ function decodeAt(
     for (let i = 0; i < MAX_LENGTH; i++) straddling[i] = memory[i < first ? here + within + i : next + i - first]!;
     result = decoder.decode(straddling, 0, MAX_LENGTH, bits, insn);
   }
-  return result === DECODE.ok && compilable(insn, bits) ? { at, insn, straddles } : undefined;
+  return result === DECODE.ok && compilable(insn, bits, at) ? { at, insn, straddles } : undefined;
 }
 
-function compilable(insn: Decoded, bits: 16 | 32 | 64): boolean {
+function compilable(insn: Decoded, bits: 16 | 32 | 64, at: number): boolean {
   const { row, opsize } = insn;
   const description = descriptionOf(row.mnemonic);
   // What ends a block by an escape goes elsewhere in ways that only the run loop knows.
@@ -146,7 +146,9 @@ function compilable(insn: Decoded, bits: 16 | 32 | 64): boolean {
   for (let i = 0; i < insn.count; i++) {
     const { kind } = insn.operands[i as 0]!;
     if (kind === OPERAND_KIND.cr || kind === OPERAND_KIND.dr || kind === OPERAND_KIND.farptr) return false;
-    if (kind === OPERAND_KIND.rel && opsize === 16 && bits !== 16) return false; // goes to the first 64 KiB
+    // Goes to the first 64 KiB: in 16-bit code, by adding alone only if that does not wrap, as within the entry's page.
+    if (kind === OPERAND_KIND.rel && opsize === 16 && (bits !== 16 || pageOf(at + insn.length + insn.immLo) !== 0))
+      return false;
   }
   return true;
 }
