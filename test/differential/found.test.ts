@@ -53,6 +53,11 @@ const CASES: readonly (readonly [instruction: string, before: string, after: str
     'bits=64 code=420f01ca rip=10001639 fcw=7c',
     'vector=6 rip=10001639 flags=0 fcw=7c',
   ],
+  [
+    'JMP in 16-bit code wraps at 64 KiB',
+    'bits=16 code=e9ded6 rip=10000fcf flags=0',
+    'vector=14 error=14 cr2=1000e6b0 rip=e6b0 flags=0',
+  ],
   ['XSETBV above level 0', 'bits=64 code=3e670f01d1 rip=10000b69', 'vector=13 rip=10000b69 flags=0'],
 ];
 
