@@ -1,5 +1,4 @@
 /** What run.mjs runs. */
-import { setImmediate } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { hasFeature } from '../../packages/accelerator/src/x86/cpuid.ts';
 import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts';
@@ -46,7 +45,7 @@ function one(text: string, tiers: readonly Tier[], silicon: Silicon): number {
 
 const name = ({ opcode, mnemonic }: Row): string => `${opcode} ${mnemonic}`;
 
-async function many({ bits, tiers, seconds, seed, rows: wanted, shown }: Options, silicon: Silicon): Promise<number> {
+function many({ bits, tiers, seconds, seed, rows: wanted, shown }: Options, silicon: Silicon): number {
   const onSilicon = siliconFeatures();
   const has = (feature: Feature): boolean => onSilicon(feature) && hasFeature(feature);
   const isWanted = ({ opcode, mnemonic }: Row): boolean => wanted === '' || mnemonic === wanted || opcode === wanted;
@@ -65,7 +64,6 @@ async function many({ bits, tiers, seconds, seed, rows: wanted, shown }: Options
         const kind = `${divergence.case.row.mnemonic} ${divergence.differences[0]!.what} ${divergence.tier}`;
         if (!kinds.has(kind)) kinds.set(kind, [divergence, runner]);
       }
-      await setImmediate(); // only then does V8 free the code of modules that nobody uses
     }
   } while (Date.now() < begin + seconds * 1000);
   const took = (Date.now() - begin) / 1000;
@@ -116,7 +114,7 @@ if (values.help || !bits || tiers.length === 0) {
     const [seconds, seed, shown] = [Number(values.seconds), Number(values.seed), Number(values.shown)];
     process.exitCode =
       values.case === undefined
-        ? await many({ bits, tiers, seconds, seed, rows, shown }, silicon)
+        ? many({ bits, tiers, seconds, seed, rows, shown }, silicon)
         : one(values.case, tiers, silicon);
   } finally {
     silicon.dispose();
