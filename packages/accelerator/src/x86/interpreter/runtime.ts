@@ -52,7 +52,10 @@ const FLAGS_SIGNATURE = { params: ['i32', 'i64', 'i64'], results: [] } as const;
 export const HANDLER_TYPE = 0;
 const HANDLER = { params: ['i32'], results: ['i32'] } as const;
 
-/** The runtime in a module that imports of it what it uses: every import costs each region's instance. */
+/**
+ * The runtime in a module that imports of it what it uses: every import costs each region's instance. Not the table: V8 keeps every
+ * instance that imports a table, with its machine code, for as long as the table.
+ */
 export function importRuntime(module: ModuleWriter): Runtime {
   const signatures: Record<Exclude<keyof Runtime, 'strings' | 'x87'>, Signature> = {
     enter: HANDLER,

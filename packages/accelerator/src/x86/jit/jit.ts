@@ -5,6 +5,7 @@ import { MODE } from '../mode.ts';
 import { RECORDS } from '../state.ts';
 import { compileRegion } from './compile.ts';
 import { type CodeSource, findRegion, pageOf } from './region.ts';
+import { RegionCache } from './region-cache.ts';
 import { MAX_REGION_RECORDS, RegionRecords } from './region-records.ts';
 
 /** `off`: the interpreter alone. `eager`: everything, when it is first decoded, for tests. */
@@ -12,8 +13,6 @@ export type JitMode = 'on' | 'off' | 'eager';
 
 /** Times that the run loop finds the processor at a place before its region is compiled. */
 const THRESHOLD = 4;
-/** Regions kept at most; the oldest goes. */
-const MAX_REGIONS = 2048;
 /** So often, code is compiled anew together with what it calls, even if that has been compiled by itself. */
 const WIDE = 32;
 /** Samples after which earlier ones count half: code that runs now and then is not worth a module. */
@@ -36,8 +35,7 @@ export class Jit {
   readonly #samples = new Map<number, number>();
   /** Places of regions that were given up. */
   readonly #unfit = new Set<number>();
-  /** By handler, oldest first. */
-  readonly #regions = new Map<number, RegionRecords>();
+  readonly #regions = new RegionCache<RegionRecords>();
   /** Places in the table that no region uses. */
   readonly #free: number[] = [];
 
@@ -63,6 +61,7 @@ export class Jit {
     if (this.mode !== 'on') return;
     const block = this.#cpu.code.blockAtRip();
     if (!block) return;
+    this.#regions.seen(this.#cpu.r.u32[(block.records + RECORD.handler) >> 2]!);
     const key = block.at * MODE.count + this.#cpu.mode;
     const count = (this.#samples.get(key) ?? 0) + 1;
     this.#samples.set(key, count);
@@ -79,16 +78,15 @@ export class Jit {
   }
 
   #clear(): void {
-    for (const region of [...this.#regions.values()]) this.#release(region);
+    for (const region of this.#regions.all) this.#release(region);
     this.#samples.clear();
     this.#unfit.clear();
   }
 
   #release(region: RegionRecords): void {
     const { handler } = region;
-    if (this.#regions.get(handler) !== region) return; // given up before; its place may be another's by now
+    if (!this.#regions.delete(region)) return; // given up before
     region.remove();
-    this.#regions.delete(handler);
     this.#table.set(handler, null);
     this.#free.push(handler);
     // Written code may become hot again as something else.
@@ -132,7 +130,7 @@ export class Jit {
       const record = code.blockAt(offset + (place & 0xfff));
       if (wide) return record !== 0;
       // What other regions begin with is theirs: a link goes there.
-      return record !== 0 && !this.#regions.has(r.u32[(record + RECORD.handler) >> 2]!);
+      return record !== 0 && !this.#regions.get(r.u32[(record + RECORD.handler) >> 2]!);
     };
     return { memory: r.u8, bits: codeBits, page, known };
   }
@@ -147,7 +145,6 @@ export class Jit {
     const source = this.#source(at, wide);
     const region = findRegion(this.#decoder, source, at & 0xfff);
     if (!region || region.count < (this.mode === 'eager' ? 1 : MIN_INSTRUCTIONS)) return;
-    if (this.#regions.size === MAX_REGIONS) this.#release(this.#regions.values().next().value!);
     const handler = this.#place();
     const kept = new RegionRecords(r, code.predecoder, at, handler, code.free, wide);
     const { bytes, entries } = compileRegion(region, {
@@ -159,9 +156,10 @@ export class Jit {
       page: source.page,
       records: kept,
     });
+    for (const excess of this.#regions.excess(bytes.length)) this.#release(excess);
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: this.#imports });
     this.#table.set(handler, instance.exports.region);
-    this.#regions.set(handler, kept);
+    this.#regions.add(kept, bytes.length);
     const place = (n: number): number => source.page(pageOf(n)) + (n & 0xfff);
     code.addRegion(
       kept,
