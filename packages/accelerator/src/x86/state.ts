@@ -90,7 +90,7 @@ export const SEGMENT = {
 } as const;
 
 /** Entries in the jump cache: RIP i64, code key i32, offset of the block's first record i32. */
-export const JUMP_CACHE = { base: 0x1_0000, entries: 4096, entrySize: 16, rip: 0, key: 8, block: 12 } as const;
+export const JUMP_CACHE = { base: 0x4_0000, entries: 16384, entrySize: 16, rip: 0, key: 8, block: 12 } as const;
 
 /**
  * Translation look-aside buffers, one for each `PRIVILEGE`, direct-mapped by page number. Tags are linear page
