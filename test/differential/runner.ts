@@ -1,5 +1,5 @@
 import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts';
-import type { JitMode } from '../../packages/accelerator/src/x86/jit/jit.ts';
+import type { JitMode } from '../../packages/accelerator/src/x86/jit/jit-mode.ts';
 import { type Bits, type Outcome, TIMEOUT } from './case.ts';
 import { type Difference, differences } from './compare.ts';
 import { GOES } from './encoder.ts';

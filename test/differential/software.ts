@@ -1,5 +1,5 @@
 import { ACCELERATOR_ARENA, type CpuBus, type CpuState, GuestMemory } from '@mainboard/core';
-import type { JitMode } from '../../packages/accelerator/src/x86/jit/jit.ts';
+import type { JitMode } from '../../packages/accelerator/src/x86/jit/jit-mode.ts';
 import { STATE } from '../../packages/accelerator/src/x86/state.ts';
 import { SoftVcpu } from '../../packages/accelerator/src/x86/vcpu.ts';
 import { readFxsave, writeFxsave } from '../../packages/accelerator/src/x86/x87/fxsave.ts';

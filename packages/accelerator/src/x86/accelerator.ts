@@ -1,6 +1,6 @@
 import type { Accelerator, CpuBus } from '@mainboard/core';
 import { type CpuModelName, cpuModel, DEFAULT_CPU } from './cpu-models.ts';
-import type { JitMode } from './jit/jit.ts';
+import type { JitMode } from './jit/jit-mode.ts';
 import { SoftVcpu } from './vcpu.ts';
 
 export interface SoftOptions {

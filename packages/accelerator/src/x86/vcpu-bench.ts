@@ -7,7 +7,7 @@ import {
   type MemoryRegion,
 } from '@mainboard/core';
 import { type CpuModelName, cpuModel, DEFAULT_CPU } from './cpu-models.ts';
-import type { JitMode } from './jit/jit.ts';
+import type { JitMode } from './jit/jit-mode.ts';
 import { SoftVcpu } from './vcpu.ts';
 
 const RAM = 0x10_0000;

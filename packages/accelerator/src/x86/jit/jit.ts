@@ -4,12 +4,10 @@ import { RECORD } from '../interpreter/record.ts';
 import { MODE } from '../mode.ts';
 import { RECORDS } from '../state.ts';
 import { compileRegion } from './compile.ts';
+import type { JitMode } from './jit-mode.ts';
 import { type CodeSource, findRegion, pageOf } from './region.ts';
 import { RegionCache } from './region-cache.ts';
 import { MAX_REGION_RECORDS, RegionRecords } from './region-records.ts';
-
-/** `off`: the interpreter alone. `eager`: everything, when it is first decoded, for tests. */
-export type JitMode = 'on' | 'off' | 'eager';
 
 /** Times that the run loop finds the processor at a place before its region is compiled. */
 const THRESHOLD = 4;

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type Assembler, assembler } from '@mainboard/guests/assembler';
 import { AT, VcpuBench } from '../vcpu-bench.ts';
-import type { JitMode } from './jit.ts';
+import type { JitMode } from './jit-mode.ts';
 
 /** Turns of a loop after which sampling has found it, whatever the loop's length. */
 export const HOT = 60_000;

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { ROWS } from '../isa/rows.ts';
-import type { JitMode } from '../jit/jit.ts';
+import type { JitMode } from '../jit/jit-mode.ts';
 import { GPR, STATE } from '../state.ts';
 import { AT, VcpuBench } from '../vcpu-bench.ts';
 import { X87_LAYOUT } from '../x87/state.ts';
