@@ -121,6 +121,7 @@ export abstract class WasmAccess extends WasmFlags {
   /** The same from the MMU. Leaves the engine on a fault. */
   protected ask(kind: number, bytes: number, linear: Value): Value {
     const f = this.f;
+    f.rare();
     const stack = this.isStack(linear) ? ACCESS.stack : 0;
     const found = f.call(this.runtime.miss, 'i32', linear, f.i32(kind | bytes | stack), this.site);
     f.if(f.op('i32.eqz', found), () => this.exit(STOP.fault));
@@ -151,7 +152,10 @@ export abstract class WasmAccess extends WasmFlags {
   /** After a store: passes on what went to the bounce buffer. */
   protected commit(address: Value): void {
     const f = this.f;
-    f.if(f.op('i32.eq', address, f.i32(STATE.bounce)), () => f.callVoid(this.runtime.commit));
+    f.if(f.op('i32.eq', address, f.i32(STATE.bounce)), () => {
+      f.rare();
+      f.callVoid(this.runtime.commit);
+    });
   }
 
   /** Writes a value whose type the store instruction names. */

@@ -204,6 +204,12 @@ class RegionCompiler {
 
   // ---------------------------------------------------------------- between blocks
 
+  /** Leaves the region where that is not the code's own doing. */
+  #leaveEarly(ops: RegionOps, target: number, count: number): void {
+    this.#f.rare();
+    this.#leave(ops, target, count);
+  }
+
   /** Leaves the region; `count` instructions of the block are done. */
   #leave(ops: RegionOps, target: number, count: number): void {
     const samePage = pageOf(target) === pageOf(ops.place.at);
@@ -231,7 +237,7 @@ class RegionCompiler {
   /** Ends the run before a place if the budget is used up. */
   #checkBudget(ops: RegionOps, target: number): void {
     const f = this.#f;
-    f.if(f.op('i32.lt_s', this.#state.left(), f.i32(0)), () => this.#leave(ops, target, 0));
+    f.if(f.op('i32.lt_s', this.#state.left(), f.i32(0)), () => this.#leaveEarly(ops, target, 0));
   }
 
   #go(ops: RegionOps, from: number, target: number): void {
@@ -245,8 +251,8 @@ class RegionCompiler {
     else {
       const block = this.#blocks[to - 1]!;
       if (pageOf(target) !== pageOf(this.#blocks[from - 1]!.at))
-        this.#checkPage(ops, pageOf(target), () => this.#leave(ops, target, count));
-      if (block.straddles) this.#checkPage(ops, pageOf(target) + 1, () => this.#leave(ops, target, count));
+        this.#checkPage(ops, pageOf(target), () => this.#leaveEarly(ops, target, count));
+      if (block.straddles) this.#checkPage(ops, pageOf(target) + 1, () => this.#leaveEarly(ops, target, count));
       const settle = (): void => {
         if (this.#needsFlags[to - 1]) ops.settleFlags();
       };
@@ -307,7 +313,8 @@ class RegionCompiler {
       }
       description.run(ops, form);
       if (!ops.ended && usesMm) ops.enterMmx();
-      if (ops.mayBeStale && !ops.ended) f.if(f.get(state.stale), () => this.#leave(ops!, at + insn.length, before + 1));
+      if (ops.mayBeStale && !ops.ended)
+        f.if(f.get(state.stale), () => this.#leaveEarly(ops!, at + insn.length, before + 1));
     }
     if (!ops!.ended) this.#go(ops!, node, block.end);
   }
@@ -318,7 +325,9 @@ class RegionCompiler {
     if (condition === undefined) {
       // A call may have written its return address over the region's code.
       if (ops.mayBeStale)
-        this.#f.if(this.#f.get(this.#state.stale), () => this.#leave(ops, block.taken!, block.instructions.length));
+        this.#f.if(this.#f.get(this.#state.stale), () =>
+          this.#leaveEarly(ops, block.taken!, block.instructions.length),
+        );
       taken();
     } else this.#f.if(condition, taken, () => this.#go(ops, node, block.end));
   }

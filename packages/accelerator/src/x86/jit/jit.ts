@@ -3,6 +3,7 @@ import { Decoder } from '../decode/decoder.ts';
 import { RECORD } from '../interpreter/record.ts';
 import { MODE } from '../mode.ts';
 import { RECORDS } from '../state.ts';
+import { compileModule } from '../wasm/compile-module.ts';
 import { compileRegion } from './compile.ts';
 import type { JitMode } from './jit-mode.ts';
 import { type CodeSource, findRegion, pageOf } from './region.ts';
@@ -155,7 +156,7 @@ export class Jit {
       records: kept,
     });
     for (const excess of this.#regions.excess(bytes.length)) this.#release(excess);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: this.#imports });
+    const instance = new WebAssembly.Instance(compileModule(bytes), { env: this.#imports });
     this.#table.set(handler, instance.exports.region);
     this.#regions.add(kept, bytes.length);
     const place = (n: number): number => source.page(pageOf(n)) + (n & 0xfff);

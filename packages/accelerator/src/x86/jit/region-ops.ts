@@ -205,6 +205,7 @@ export class RegionOps extends RegionFlags {
     const { f } = this;
     const state = this.state;
     const onStack = this.isStack(linear) || (linear === this.linearAddress && this.#insn.seg === SEG.ss);
+    f.rare();
     const info = kind | bytes | (onStack ? ACCESS.stack : 0);
     const handy = this.#isHandy(linear) && kind !== ACCESS.probe;
     this.settle();
@@ -223,6 +224,7 @@ export class RegionOps extends RegionFlags {
   protected override commit(address: Value): void {
     const { f } = this;
     f.if(f.op('i32.eq', address, f.i32(STATE.bounce)), () => {
+      f.rare();
       f.callVoid(this.runtime.commit);
       this.state.forgetStack(); // a device may have changed what is mapped where
       this.state.checkStale();
@@ -257,6 +259,7 @@ export class RegionOps extends RegionFlags {
 
   protected exit(stop: number): void {
     const { f } = this;
+    f.rare();
     f.set(this.state.record, f.i32(this.#site(0, stop)));
     this.settle();
     f.branch(this.state.stopLabel);
@@ -296,6 +299,7 @@ export class RegionOps extends RegionFlags {
     f.store('i64.store', this.zero, STATE.blockRip, this.#rip(this.#at));
     const stop = f.call(this.runtime.escape, 'i32', record);
     f.if(stop, () => {
+      f.rare();
       f.store('i32.store', this.zero, STATE.record, record);
       f.return(stop);
     });

@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { compileModule } from './compile-module.ts';
 import { FunctionWriter } from './function.ts';
-import { ModuleWriter, type Signature } from './module.ts';
+import { type BranchHint, ModuleWriter, type Signature } from './module.ts';
 
 const compile = (
   signature: Signature,
   write: (f: FunctionWriter) => void,
-): { run: (...args: number[]) => number; code: readonly number[] } => {
+): { run: (...args: number[]) => number; code: readonly number[]; hints: readonly BranchHint[]; bytes: Uint8Array } => {
   const module = new ModuleWriter();
   const index = module.declare(signature);
   const f = new FunctionWriter(signature);
@@ -15,8 +16,9 @@ const compile = (
   module.export('run', index);
   module.table([index]);
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), { env: { memory } });
-  return { run: instance.exports.run as (...args: number[]) => number, code: body.code };
+  const instance = new WebAssembly.Instance(compileModule(module.bytes()), { env: { memory } });
+  const run = instance.exports.run as (...args: number[]) => number;
+  return { run, code: body.code, hints: body.hints, bytes: module.bytes() };
 };
 const i32 = { params: ['i32', 'i32'], results: ['i32'] } as const;
 
@@ -48,6 +50,40 @@ describe('FunctionWriter', () => {
       f.return(before);
     });
     expect(run(5, 6)).toBe(5);
+  });
+
+  test('a branch that hardly runs is hinted at, in the function and in the module', () => {
+    const { run, code, hints, bytes } = compile(i32, f => {
+      const least = f.variable('i32', f.param(0));
+      f.if(f.op('i32.lt_s', f.param(1), f.param(0)), () => {
+        f.rare();
+        f.set(least, f.param(1));
+      });
+      const odd = f.op('i32.and', f.get(least), f.i32(1));
+      f.if(f.op('i32.eqz', odd), () => f.return(f.get(least)));
+      const half = f.choose(
+        f.op('i32.gt_s', f.get(least), f.i32(0)),
+        'i32',
+        () => f.op('i32.shr_u', f.get(least), f.i32(1)),
+        () => {
+          f.rare();
+          return f.i32(0);
+        },
+      );
+      f.return(half);
+    });
+    expect([run(6, 4), run(9, 11), run(-3, 0)]).toEqual([4, 4, 0]);
+    expect(hints.map(({ taken }) => taken)).toEqual([false, true]);
+    for (const { at } of hints) expect(code[at]).toBe(0x04); // if
+    const name = 'metadata.code.branch_hint';
+    const section = String.fromCharCode(...bytes).indexOf(name) + name.length;
+    const locals = 2; // one run of i32
+    expect([...bytes.subarray(section, section + 10)]).toEqual([
+      ...[1, 0, 2], // one function, number 0, two hints
+      ...[bytes[section + 3], 1, 0, bytes[section + 6], 1, 1],
+      10, // the code section follows
+    ]);
+    expect(bytes[section + 3]! - hints[0]!.at).toBe(1 + locals);
   });
 
   test('a loop with a variable, left by a branch', () => {

@@ -1,6 +1,6 @@
 import { foldConstants } from './fold.ts';
 import { Locals } from './locals.ts';
-import { type Body, pushUnsigned, type Signature } from './module.ts';
+import { type Body, type BranchHint, pushUnsigned, type Signature } from './module.ts';
 import { memoryOperator, operator, VALUE_TYPE, type ValueType } from './opcodes.ts';
 import { constant32, constant64, Value, type Variable } from './value.ts';
 
@@ -17,6 +17,12 @@ const LOOP = 0x03;
 
 type Statement = (out: number[]) => void;
 
+/** What is nested in a structure. */
+interface Statements {
+  readonly list: readonly Statement[];
+  readonly rare: boolean;
+}
+
 /**
  * Builds one WebAssembly function. Calls append statements in order; values that nobody used are never emitted, so a
  * description of an instruction may compute more (flags, say) than its reader needs.
@@ -27,6 +33,9 @@ export class FunctionWriter {
   readonly #values: Value[] = [];
   #statements: Statement[] = [];
   #depth = 0;
+  /** The branch that is being written is one that hardly ever runs. */
+  #rare = false;
+  readonly #hints: BranchHint[] = [];
 
   constructor(signature: Signature) {
     this.#signature = signature;
@@ -234,15 +243,28 @@ export class FunctionWriter {
     });
   }
 
-  #nested(body: () => void): Statement[] {
-    const outer = this.#statements;
+  #nested(body: () => void): Statements {
+    const outer = { list: this.#statements, rare: this.#rare };
     this.#statements = [];
+    this.#rare = false;
     this.#depth++;
     body();
     this.#depth--;
-    const inner = this.#statements;
-    this.#statements = outer;
+    const inner = { list: this.#statements, rare: this.#rare };
+    this.#statements = outer.list;
+    this.#rare = outer.rare;
     return inner;
+  }
+
+  /** Says of the branch of an `if` that is being written that it hardly ever runs: the engine puts it out of the way. */
+  rare(): void {
+    this.#rare = true;
+  }
+
+  /** Notes which way the conditional branch mostly goes that comes next. */
+  #hint(yes: Statements, no: Statements | undefined, out: readonly number[]): void {
+    const noRare = no?.rare ?? false;
+    if (yes.rare !== noRare) this.#hints.push({ at: out.length, taken: noRare });
   }
 
   // Emission walks the statements in program order, so that a value's local is known before a later use.
@@ -253,15 +275,16 @@ export class FunctionWriter {
       return;
     }
     condition.uses++;
-    const yesStatements = this.#nested(yes);
-    const noStatements = no ? this.#nested(no) : [];
+    const whenTrue = this.#nested(yes);
+    const whenFalse = no && this.#nested(no);
     this.#statements.push(out => {
       this.#emit(condition, out);
+      this.#hint(whenTrue, whenFalse, out);
       out.push(0x04, 0x40);
-      for (const statement of yesStatements) statement(out);
-      if (noStatements.length > 0) {
+      for (const statement of whenTrue.list) statement(out);
+      if (whenFalse && whenFalse.list.length > 0) {
         out.push(0x05);
-        for (const statement of noStatements) statement(out);
+        for (const statement of whenFalse.list) statement(out);
       }
       out.push(0x0b);
     });
@@ -270,7 +293,7 @@ export class FunctionWriter {
   /** A value that two branches compute, each in its own way. */
   choose(condition: Value, type: ValueType, yes: () => Value, no: () => Value): Value {
     condition.uses++;
-    const branch = (body: () => Value): { statements: Statement[]; value: Value } => {
+    const branch = (body: () => Value): { statements: Statements; value: Value } => {
       let value!: Value;
       const statements = this.#nested(() => {
         value = body();
@@ -282,11 +305,12 @@ export class FunctionWriter {
     return this.#always(
       new Value(type, [], out => {
         this.#emit(condition, out);
+        this.#hint(whenTrue.statements, whenFalse.statements, out);
         out.push(0x04, VALUE_TYPE[type]);
-        for (const statement of whenTrue.statements) statement(out);
+        for (const statement of whenTrue.statements.list) statement(out);
         this.#emit(whenTrue.value, out);
         out.push(0x05);
-        for (const statement of whenFalse.statements) statement(out);
+        for (const statement of whenFalse.statements.list) statement(out);
         this.#emit(whenFalse.value, out);
         out.push(0x0b);
       }),
@@ -295,7 +319,7 @@ export class FunctionWriter {
 
   #structure(opcode: number, body: (label: Label) => void): void {
     const label = { depth: this.#depth + 1 };
-    const statements = this.#nested(() => body(label));
+    const { list: statements } = this.#nested(() => body(label));
     this.#statements.push(out => {
       const emit = (): void => {
         for (const statement of statements) statement(out);
@@ -368,6 +392,6 @@ export class FunctionWriter {
     }
     const code: number[] = [];
     for (const statement of this.#statements) statement(code);
-    return { locals: this.#locals.types, code };
+    return { locals: this.#locals.types, code, hints: this.#hints };
   }
 }

@@ -47,11 +47,37 @@ export interface Signature {
 export interface Body {
   readonly locals: readonly ValueType[];
   readonly code: readonly number[];
+  /** In the order of the code. */
+  readonly hints: readonly BranchHint[];
+}
+
+/** Which way an `if` mostly goes (WebAssembly branch hinting proposal). */
+export interface BranchHint {
+  /** Place of its opcode in the code. */
+  readonly at: number;
+  readonly taken: boolean;
 }
 
 interface Import {
   readonly name: string;
   readonly type: number;
+}
+
+/** Locals as a body begins with them: runs of one type. */
+function runsOf(locals: readonly ValueType[]): number[] {
+  const runs: [number, ValueType][] = [];
+  for (const type of locals) {
+    const last = runs.at(-1);
+    if (last && last[1] === type) last[0]++;
+    else runs.push([1, type]);
+  }
+  const bytes: number[] = [];
+  pushUnsigned(bytes, runs.length);
+  for (const [count, type] of runs) {
+    pushUnsigned(bytes, count);
+    bytes.push(VALUE_TYPE[type]);
+  }
+  return bytes;
 }
 
 /**
@@ -162,25 +188,30 @@ export class ModuleWriter {
         pushUnsigned(bytes, this.#table.length);
         for (const index of this.#table) pushUnsigned(bytes, index);
       });
+    const bodies = this.#functions.map(({ body }) => {
+      if (!body) throw new Error('a declared function has no body');
+      return { ...body, locals: runsOf(body.locals) };
+    });
+    const hinted = [...bodies.entries()].filter(([, { hints }]) => hints.length > 0);
+    if (hinted.length > 0)
+      section(0, bytes => {
+        name(bytes, 'metadata.code.branch_hint');
+        pushUnsigned(bytes, hinted.length);
+        for (const [n, { locals, hints }] of hinted) {
+          pushUnsigned(bytes, this.#imports.length + n);
+          pushUnsigned(bytes, hints.length);
+          for (const { at, taken } of hints) {
+            pushUnsigned(bytes, locals.length + at);
+            bytes.push(1, taken ? 1 : 0);
+          }
+        }
+      });
     section(10, bytes => {
-      pushUnsigned(bytes, this.#functions.length);
-      for (const { body } of this.#functions) {
-        if (!body) throw new Error('a declared function has no body');
-        const code: number[] = [];
-        const runs: [number, ValueType][] = [];
-        for (const type of body.locals) {
-          const last = runs.at(-1);
-          if (last && last[1] === type) last[0]++;
-          else runs.push([1, type]);
-        }
-        pushUnsigned(code, runs.length);
-        for (const [count, type] of runs) {
-          pushUnsigned(code, count);
-          code.push(VALUE_TYPE[type]);
-        }
-        pushUnsigned(bytes, code.length + body.code.length + 1);
+      pushUnsigned(bytes, bodies.length);
+      for (const { locals, code } of bodies) {
+        pushUnsigned(bytes, locals.length + code.length + 1);
+        for (const byte of locals) bytes.push(byte);
         for (const byte of code) bytes.push(byte);
-        for (const byte of body.code) bytes.push(byte);
         bytes.push(0x0b);
       }
     });
