@@ -20,7 +20,7 @@ export interface CpuModel {
 
 /** A Pentium III (Coppermine): the last model that 32-bit systems of its time know well. */
 const PENTIUM_3: readonly CpuFeature[] = [
-  ...(['fpu', 'de', 'pse', 'tsc', 'msr', 'pae', 'cx8', 'sep', 'pge', 'cmov', 'pat', 'pse36'] as const),
+  ...(['fpu', 'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'cx8', 'sep', 'pge', 'cmov', 'pat', 'pse36'] as const),
   ...(['mmx', 'fxsr', 'sse'] as const),
 ];
 

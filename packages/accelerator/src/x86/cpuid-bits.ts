@@ -13,7 +13,8 @@ export type SystemFeature =
   | 'pse36'
   | 'smep'
   | 'tsc_adjust'
-  | 'umip';
+  | 'umip'
+  | 'vme';
 
 /** What a processor can have. */
 export type CpuFeature = Feature | SystemFeature;
@@ -30,6 +31,7 @@ export type CpuidBit = readonly [leaf: number, register: 0 | 1 | 2 | 3, bit: num
 /** Where CPUID tells of each feature (SDM vol. 2 CPUID; AMD APM vol. 3 appendix E). */
 export const CPUID_BITS: Readonly<Record<CpuFeature, CpuidBit>> = {
   fpu: [1, EDX, 0],
+  vme: [1, EDX, 1],
   de: [1, EDX, 2],
   pse: [1, EDX, 3],
   tsc: [1, EDX, 4],

@@ -12,6 +12,7 @@ import { CS_BASE } from './predecoder.ts';
 import { SEGREG } from './registers.ts';
 import { FLAG, GPR, SEGMENT, STATE } from './state.ts';
 import { restoreState, saveState } from './vcpu-state.ts';
+import { isVirtualInterruptDue } from './virtual-interrupts.ts';
 
 /** Instructions between two looks at the clock, give or take what is in {@link COST}. */
 const CHUNK = 50_000;
@@ -173,6 +174,7 @@ export class SoftVcpu implements Vcpu {
       }
       if (!cpu.shadow && !this.#accept()) return SHUTDOWN;
       if (cpu.halted) return HALT;
+      if (isVirtualInterruptDue(cpu) && !deliver(cpu, VECTOR.gp)) return SHUTDOWN;
       const single = cpu.shadow || cpu.r.systemFlag(FLAG.tf) || cpu.breakpoints.armed;
       const alive = single ? this.#step() : this.#records(left);
       if (!alive) return SHUTDOWN;

@@ -11,6 +11,8 @@ import type { Escape } from './escape.ts';
 const CR0_BITS = (CR0.pe | CR0.mp | CR0.em | CR0.ts | CR0.ne | CR0.wp | CR0.am | CR0.nw | CR0.cd | CR0.pg) >>> 0;
 /** Bits of CR4 that come with a feature (SDM vol. 3 §2.5); those of features that CPUID does not list are reserved. */
 const CR4_FEATURES: readonly (readonly [bit: number, feature: CpuFeature])[] = [
+  [CR4.vme, 'vme'],
+  [CR4.pvi, 'vme'],
   [CR4.tsd, 'tsc'],
   [CR4.de, 'de'],
   [CR4.pse, 'pse'],

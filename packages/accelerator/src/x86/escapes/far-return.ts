@@ -20,6 +20,7 @@ import {
 import { Stack } from '../stack.ts';
 import { FLAG, STATE } from '../state.ts';
 import { switchTask, TASK_SWITCH } from '../tasks.ts';
+import { hasVirtualIf, loadVirtualFlags } from '../virtual-interrupts.ts';
 import type { Escape } from './escape.ts';
 
 /** Flags that IRET and POPF load at any level. */
@@ -132,15 +133,17 @@ const iret: Escape = (cpu, i) => {
 function realReturn(cpu: Cpu, i: Decoded): void {
   const { r } = cpu;
   const { v86 } = cpu;
-  if (v86 && r.iopl < 3) cpu.gp();
   const bits = i.opsize;
+  const virtual = v86 && r.iopl < 3;
+  if (virtual && (bits !== 16 || !hasVirtualIf(cpu))) cpu.gp();
   const stack = Stack.current(cpu);
   const rip = stack.pop(bits);
   const selector = Number(stack.pop(bits) & 0xffffn);
   const flags = Number(stack.pop(bits) & 0xffff_ffffn);
   if (rip > BigInt(r.limit(SEGREG.cs))) cpu.gp();
+  if (virtual) loadVirtualFlags(cpu, flags);
+  else loadFlags(cpu, bits, flags, bits === 16 ? 0 : FLAG.rf);
   stack.commit();
-  loadFlags(cpu, bits, flags, bits === 16 ? 0 : FLAG.rf);
   if (v86) setV86(cpu, SEGREG.cs, selector);
   else setReal(cpu, SEGREG.cs, selector);
   r.rip = rip;

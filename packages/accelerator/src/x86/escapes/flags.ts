@@ -1,44 +1,51 @@
 import type { Cpu } from '../cpu.ts';
+import type { Decoded } from '../decode/decoded.ts';
 import { FLAG } from '../state.ts';
+import { hasVirtualIf, loadVirtualFlags, virtualFlags } from '../virtual-interrupts.ts';
 import type { Escape } from './escape.ts';
 import { loadFlags } from './far-return.ts';
 
-/** CLI and STI: #GP(0) above IOPL; in virtual-8086 mode without IOPL 3 (SDM vol. 2 CLI, STI). */
-function requireIopl(cpu: Cpu): void {
-  if (cpu.protectedMode && cpu.cpl > cpu.r.iopl) cpu.gp();
-}
+/** CPL ≤ IOPL, or real mode: IF itself may change (SDM vol. 2 CLI, STI). */
+const mayChangeIf = (cpu: Cpu): boolean => !cpu.protectedMode || cpu.cpl <= cpu.r.iopl;
 
-/** Those that PUSHF, POPF and IRET ask for in virtual-8086 mode. */
-function requireIopl3InV86(cpu: Cpu): void {
-  if (cpu.v86 && cpu.r.iopl < 3) cpu.gp();
+/** Whether PUSHF or POPF deals with VIF; #GP(0) when virtual-8086 mode lets it through neither way. */
+function isVirtual(cpu: Cpu, { opsize }: Decoded): boolean {
+  if (!cpu.v86 || cpu.r.iopl === 3) return false;
+  if (opsize !== 16 || !hasVirtualIf(cpu)) cpu.gp();
+  return true;
 }
 
 export const flags = {
   cli: cpu => {
-    requireIopl(cpu);
-    cpu.r.setSystemFlag(FLAG.if, false);
+    if (!mayChangeIf(cpu) && !hasVirtualIf(cpu)) cpu.gp();
+    cpu.r.setSystemFlag(mayChangeIf(cpu) ? FLAG.if : FLAG.vif, false);
   },
   /** Interrupts wait until after the next instruction, unless they were let in already. */
   sti: cpu => {
-    requireIopl(cpu);
-    if (cpu.r.systemFlag(FLAG.if)) return undefined;
-    cpu.r.setSystemFlag(FLAG.if, true);
+    const { r } = cpu;
+    if (!mayChangeIf(cpu)) {
+      if (!hasVirtualIf(cpu) || r.systemFlag(FLAG.vip)) cpu.gp();
+      r.setSystemFlag(FLAG.vif, true);
+      return undefined;
+    }
+    if (r.systemFlag(FLAG.if)) return undefined;
+    r.setSystemFlag(FLAG.if, true);
     cpu.holdInterrupts();
     // What is announced only now comes after the next instruction at the earliest anyway.
     return cpu.announced ? cpu.leave() : undefined;
   },
   pushf: (cpu, i) => {
-    requireIopl3InV86(cpu);
-    cpu.push(i.opsize, BigInt(cpu.r.flags & ~(FLAG.rf | FLAG.vm)));
+    const image = isVirtual(cpu, i) ? virtualFlags(cpu) : cpu.r.flags & ~(FLAG.rf | FLAG.vm);
+    cpu.push(i.opsize, BigInt(image));
   },
   popf: (cpu, i) => {
-    requireIopl3InV86(cpu);
+    const virtual = isVirtual(cpu, i);
     const { r } = cpu;
     const value = Number(cpu.peekStack(i.opsize) & 0xffff_ffffn);
-    cpu.stackPointer += BigInt(i.opsize / 8);
     const before = r.flags;
-    loadFlags(cpu, i.opsize, value);
-    if (i.opsize !== 16 && !cpu.v86) r.setSystemFlag(FLAG.vif | FLAG.vip, false);
+    if (virtual) loadVirtualFlags(cpu, value);
+    else loadFlags(cpu, i.opsize, value);
+    cpu.stackPointer += BigInt(i.opsize / 8);
     const changed = r.flags ^ before;
     if (changed & (FLAG.iopl | FLAG.ac)) cpu.updateMode();
     // The run loop must see an interrupt that may come now, and a trap to take after the next instruction.

@@ -2,6 +2,7 @@ import type { Cpu } from '../cpu.ts';
 import { VECTOR } from '../fault.ts';
 import { checkSoftwareInterrupt, EVENT, type Event, enterHandler } from '../interrupts.ts';
 import { FLAG } from '../state.ts';
+import { redirectInterrupt } from '../virtual-interrupts.ts';
 import type { Escape } from './escape.ts';
 
 /** Enters the handler; faults on the way belong to the instruction. */
@@ -12,8 +13,10 @@ function interrupt(cpu: Cpu, vector: number, event: Event): number {
 
 export const softwareInterrupt = {
   int: (cpu, i) => {
+    const vector = i.immLo & 0xff;
+    if (redirectInterrupt(cpu, vector)) return cpu.jumped();
     checkSoftwareInterrupt(cpu);
-    return interrupt(cpu, i.immLo & 0xff, EVENT.software);
+    return interrupt(cpu, vector, EVENT.software);
   },
   int3: cpu => interrupt(cpu, VECTOR.bp, EVENT.software),
   int1: cpu => interrupt(cpu, VECTOR.db, EVENT.int1),
