@@ -95,6 +95,10 @@ export class Cpu extends CpuMemory {
   get codeBits(): 16 | 32 | 64 {
     return (16 << (this.mode & MODE.code)) as 16 | 32 | 64;
   }
+  /** C4 and C5 may be VEX. */
+  get hasVex(): boolean {
+    return (this.mode & MODE.vex) !== 0;
+  }
   get stackBits(): 16 | 32 | 64 {
     return this.bits64 ? 64 : this.mode & MODE.stack32 ? 32 : 16;
   }
@@ -116,7 +120,8 @@ export class Cpu extends CpuMemory {
       (stack32 ? MODE.stack32 : 0) |
       (flat ? MODE.flat : 0) |
       (whole ? MODE.wholeCode : 0) |
-      (user ? MODE.user : 0);
+      (user ? MODE.user : 0) |
+      (this.protectedMode && !this.v86 ? MODE.vex : 0);
     const { cr0, cr4 } = r;
     const guarded = tlbOf(cr4 & CR4.smap ? PRIVILEGE.guarded : PRIVILEGE.supervisor);
     const supervisor = r.systemFlag(FLAG.ac) ? tlbOf(PRIVILEGE.supervisor) : guarded;

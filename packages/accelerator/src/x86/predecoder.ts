@@ -81,7 +81,9 @@ export class Predecoder {
 
   /** Whether the first `count` of {@link bytes} are a whole instruction (or none at all). */
   complete(count: number): boolean {
-    return this.#decoder.decode(this.bytes, 0, count, this.#cpu.codeBits, this.#insn) !== DECODE.needMore;
+    return (
+      this.#decoder.decode(this.bytes, 0, count, this.#cpu.codeBits, this.#insn, this.#cpu.hasVex) !== DECODE.needMore
+    );
   }
 
   /**
@@ -107,7 +109,7 @@ export class Predecoder {
         this.bytes[i] = r.u8[page + (at & 0xfff)]!;
       }
       escaping.insn = this.#redecoded;
-      result = this.#decoder.decode(this.bytes, 0, MAX_LENGTH, codeBits, escaping.insn);
+      result = this.#decoder.decode(this.bytes, 0, MAX_LENGTH, codeBits, escaping.insn, this.#cpu.hasVex);
     }
     const { insn } = escaping;
     const run = ESCAPES[insn.row.mnemonic];
@@ -145,7 +147,7 @@ export class Predecoder {
     let count = 0;
     let ended = false;
     while (!ended && count < maximum) {
-      const result = this.#decoder.decode(source, first + distance, limit, bits, insn);
+      const result = this.#decoder.decode(source, first + distance, limit, bits, insn, cpu.hasVex);
       if (result === DECODE.needMore) {
         if (count === 0) return -1;
         break;

@@ -265,7 +265,7 @@ export class TestBench {
     const { cpu } = this;
     const bytes = Uint8Array.from(code.match(/[0-9a-f]{2}/g)!, byte => Number.parseInt(byte, 16));
     const insn = new Decoded(ROWS[0]!);
-    const result = this.#decoder.decode(bytes, 0, bytes.length, cpu.codeBits, insn);
+    const result = this.#decoder.decode(bytes, 0, bytes.length, cpu.codeBits, insn, cpu.hasVex);
     if (result !== 0) return { vector: 6, error: 0 };
     cpu.nextRip = BigInt.asUintN(cpu.bits64 ? 64 : 32, cpu.r.rip + BigInt(insn.length));
     cpu.fault.error = 0;

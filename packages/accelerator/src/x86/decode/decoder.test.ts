@@ -308,7 +308,6 @@ describe('#UD', () => {
     [32, '8d c0'],
     [32, '0f b2 c0'],
     [32, 'c4 e0 78'],
-    [16, 'c4 e2 70 f2 c0'],
     [32, 'ff d8'],
     [32, 'ff f8'],
     [32, 'fe d0'],
@@ -325,6 +324,15 @@ describe('#UD', () => {
     [32, '0f 38 f6 c0'],
   ])('%i-bit code: %s', (bits, hex) => {
     expect(result(bits, hex)).toBe(DECODE.undefined);
+  });
+
+  test.each<Bits>([16, 32])('§2.3: VEX in %i-bit code, but for real and virtual-8086 mode', bits => {
+    const bytes = Uint8Array.of(0xc4, 0xe2, 0x70, 0xf2, 0xc2);
+    const insn = new Decoded(ROWS[0]!);
+    const decoder = new Decoder();
+    expect(decoder.decode(bytes, 0, bytes.length, bits, insn, true)).toBe(DECODE.ok);
+    expect(insn.row.mnemonic).toBe('andn');
+    expect(decoder.decode(bytes, 0, bytes.length, bits, insn, false)).toBe(DECODE.undefined);
   });
 
   test('valid outside 64-bit mode', () => {

@@ -38,7 +38,6 @@ const CONTROL_REGISTERS = (1 << 0) | (1 << 2) | (1 << 3) | (1 << 4) | (1 << 8);
  * It follows Intel where vendors differ. DEVIATION (AMD): in 64-bit mode 66 does not shorten near branches; far branches
  * through memory take REX.W; 0F 0D with a register is a hint; LOCK MOV CR0 is not CR8; SYSCALL is for 64-bit mode only.
  * In all else a Zen 5 in 64-bit mode finds the same encodings valid and the same lengths.
- * DEVIATION §2.3: VEX is #UD in all 16-bit code, as it is in real and virtual-8086 mode.
  * NOT IMPLEMENTED: vectors by VEX, XOP and EVEX (8F and 62 where they are no instruction of old are #UD), 3DNow!,
  * SSE4a, VMX, SVM, TSX.
  */
@@ -49,6 +48,7 @@ export class Decoder {
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
   #limit = 0;
+  #vex = true;
   /** VEX.vvvv of the instruction under way, as a register. */
   #vvvv = 0;
 
@@ -63,9 +63,11 @@ export class Decoder {
    * Decodes the instruction at `start` into `out`, which holds nothing of use unless the result is `DECODE.ok`.
    * @param end offset after the last byte that may be read.
    * @param bits size of the code segment: CS.L or else CS.D.
+   * @param vex there is VEX, as there is not in real and virtual-8086 mode (§2.3).
    */
-  decode(bytes: Uint8Array, start: number, end: number, bits: 16 | 32 | 64, out: Decoded): DecodeResult {
+  decode(bytes: Uint8Array, start: number, end: number, bits: 16 | 32 | 64, out: Decoded, vex = true): DecodeResult {
     this.#bytes = bytes;
+    this.#vex = vex;
     this.#limit = end - start > MAX_LENGTH ? start + MAX_LENGTH : end;
     const result = this.#instruction(start, bits, out);
     if (result === DECODE.needMore) return this.#limit - start < MAX_LENGTH ? DECODE.needMore : DECODE.tooLong;
@@ -115,9 +117,9 @@ export class Decoder {
 
     let mandatory = rep === 0xf3 ? 2 : rep === 0xf2 ? 3 : opsize66 ? 1 : 0;
     let vex = false;
-    if ((byte === 0xc4 || byte === 0xc5) && map === 0 && bits !== 16) {
+    if ((byte === 0xc4 || byte === 0xc5) && map === 0 && this.#vex) {
       if (at >= limit) return DECODE.needMore;
-      // In 32-bit code these are LES and LDS, whose register forms VEX has taken.
+      // Outside 64-bit mode these are LES and LDS, whose register forms VEX has taken.
       vex = bits === 64 || bytes[at]! >= 0xc0;
     }
     if (vex) {

@@ -43,7 +43,7 @@ export class InstructionBench {
     };
     this.cpu = new Cpu(bus);
     const { cpu } = this;
-    cpu.mode = 2 | MODE.flat | MODE.wholeCode;
+    cpu.mode = 2 | MODE.flat | MODE.wholeCode | MODE.vex;
     cpu.mmu.tlb.flush();
     const interpreter = generateInterpreter();
     this.#handlers = new HandlerTable(interpreter);

@@ -111,7 +111,7 @@ export class Jit {
 
   /** Where the code around a block is, as far as it is certain. */
   #source(at: number, wide: boolean): CodeSource {
-    const { code, r, codeBits, mode } = this.#cpu;
+    const { code, r, codeBits, hasVex, mode } = this.#cpu;
     const pages = new Map([[0, at - (at & 0xfff)]]);
     const oneBits = (mode & MODE.wholeCode) === 0;
     const page = (n: number): number => {
@@ -131,7 +131,7 @@ export class Jit {
       // What other regions begin with is theirs: a link goes there.
       return record !== 0 && !this.#regions.get(r.u32[(record + RECORD.handler) >> 2]!);
     };
-    return { memory: r.u8, bits: codeBits, page, known };
+    return { memory: r.u8, bits: codeBits, vex: hasVex, page, known };
   }
 
   /** @param records first record of the block at RIP @param at place of its code in the guest memory */

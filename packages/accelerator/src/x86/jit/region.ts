@@ -12,6 +12,7 @@ export const MAX_INSTRUCTIONS = 400;
 export interface CodeSource {
   readonly memory: Uint8Array;
   readonly bits: 16 | 32 | 64;
+  readonly vex: boolean;
   /** Offset in the memory of a page; −1 when it is not known where it is. */
   page(n: number): number;
   /** Whether code was run from a place: what never ran is not worth compiling. */
@@ -118,7 +119,7 @@ const straddling = new Uint8Array(MAX_LENGTH);
 
 function decodeAt(
   decoder: Decoder,
-  { memory, bits, page }: CodeSource,
+  { memory, bits, vex, page }: CodeSource,
   at: number,
 ): (RegionInstruction & { straddles: boolean }) | undefined {
   const number = pageOf(at);
@@ -126,14 +127,14 @@ function decodeAt(
   if (here < 0) return undefined;
   const within = at & 4095;
   const insn = new Decoded(ROWS[0]!);
-  let result = decoder.decode(memory, here + within, here + 4096, bits, insn);
+  let result = decoder.decode(memory, here + within, here + 4096, bits, insn, vex);
   const straddles = result === DECODE.needMore;
   if (straddles) {
     const next = page(number + 1);
     if (next < 0) return undefined;
     const first = 4096 - within;
     for (let i = 0; i < MAX_LENGTH; i++) straddling[i] = memory[i < first ? here + within + i : next + i - first]!;
-    result = decoder.decode(straddling, 0, MAX_LENGTH, bits, insn);
+    result = decoder.decode(straddling, 0, MAX_LENGTH, bits, insn, vex);
   }
   return result === DECODE.ok && compilable(insn, bits, at) ? { at, insn, straddles } : undefined;
 }
