@@ -108,7 +108,9 @@ const enter: Escape = (cpu, i) => {
   const stack = Stack.current(cpu);
   let frame = r.gpr(GPR.rbp, width);
   stack.push(bits, r.gpr(GPR.rbp, bits));
-  const pointer = stack.pointer;
+  // The frame pointer is as wide as the operand: on a 16-bit stack, all of ESP with SP moved.
+  const mask = (1n << BigInt(width)) - 1n;
+  const pointer = (r.gpr64(GPR.rsp) & ~mask) | stack.pointer;
   if (level > 0) {
     for (let n = 1; n < level; n++) {
       frame = BigInt.asUintN(width, frame - BigInt(bytes));
@@ -129,10 +131,13 @@ const pusha: Escape = (cpu, i: Decoded) => {
   stack.commit();
 };
 
+/** A fault in the middle leaves what was popped in the registers: only rSP and rIP are as before (SDM vol. 3 §6.5). */
 const popa: Escape = (cpu, i: Decoded) => {
   const stack = Stack.current(cpu);
-  const values = Array.from({ length: 8 }, () => stack.pop(i.opsize));
-  for (const [n, value] of values.reverse().entries()) if (n !== GPR.rsp) cpu.r.setGpr(n, i.opsize, value);
+  for (let n = 7; n >= 0; n--) {
+    const value = stack.pop(i.opsize);
+    if (n !== GPR.rsp) cpu.r.setGpr(n, i.opsize, value);
+  }
   stack.commit();
 };
 
