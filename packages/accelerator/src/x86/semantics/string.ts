@@ -32,13 +32,15 @@ interface Ahead {
   readonly pointers: readonly number[];
   /** The second argument of the run where it is no pointer. */
   readonly value?: (<V>(o: Ops<V>, w: Width) => V) | undefined;
+  /** Sets the flags that the last of the iterations leaves. @param last where it began, of the first pointer */
+  readonly flags?: (<V>(o: Ops<V>, f: Form, w: Width, last: V) => void) | undefined;
 }
 
 /**
  * Does iterations in front of a single step's as fast as the engine can; never the last, which the single step ends
  * the instruction with. Only forwards, and where offsets are linear addresses: a page has no end of a segment in it.
  */
-function goAhead<V>(o: Ops<V>, f: Form, w: Width, { run, pointers, value }: Ahead): void {
+function goAhead<V>(o: Ops<V>, f: Form, w: Width, { run, pointers, value, flags }: Ahead): void {
   const a = f.asize;
   const name = run(f, w);
   if (!f.flat || name === undefined) return;
@@ -55,6 +57,11 @@ function goAhead<V>(o: Ops<V>, f: Form, w: Width, { run, pointers, value }: Ahea
     o.if(done, () => {
       const steps = a === 64 ? o.zeroExtend(32, 64, done) : done;
       const distance = o.binary('mul', a, steps, o.constant(a, bytes(w)));
+      // The single step may fault, which leaves the flags of the last comparison.
+      if (flags) {
+        const end = o.binary('add', 64, places[0]!, wide(distance));
+        flags(o, f, w, o.binary('sub', 64, end, o.constant(64, bytes(w))));
+      }
       for (const n of pointers) o.setGpr(a, n, o.binary('add', a, o.gpr(a, n), distance));
       o.setGpr(a, GPR.rcx, o.binary('sub', a, count, steps));
     });
@@ -139,6 +146,11 @@ export const strings = {
         run: (f, w) => (w !== 8 ? undefined : f.rep === 0xf3 ? 'skipEqual' : 'skipOther'),
         pointers: [GPR.rdi],
         value: accumulator,
+        flags(o, f, w, last) {
+          const a = o.gpr(w, GPR.rax);
+          const b = f.rep === 0xf3 ? a : o.load(w, last);
+          o.flagsSub(w, a, b, o.binary('sub', w, a, b));
+        },
       },
     },
   ),
@@ -154,7 +166,14 @@ export const strings = {
     },
     {
       compares: true,
-      ahead: { run: f => (f.rep === 0xf3 ? 'skipSame' : undefined), pointers: [GPR.rsi, GPR.rdi] },
+      ahead: {
+        run: f => (f.rep === 0xf3 ? 'skipSame' : undefined),
+        pointers: [GPR.rsi, GPR.rdi],
+        flags(o, _f, w) {
+          const same = o.constant(w, 0);
+          o.flagsSub(w, same, same, same);
+        },
+      },
     },
   ),
   xlat: {
