@@ -204,7 +204,8 @@ export class RegionOps extends RegionFlags {
   protected override ask(kind: number, bytes: number, linear: Value): Value {
     const { f } = this;
     const state = this.state;
-    const onStack = this.isStack(linear) || (linear === this.linearAddress && this.#insn.seg === SEG.ss);
+    // Also where a description moved the operand's address on, as those of BT m,r and FLD m80fp do.
+    const onStack = this.isStack(linear) || this.#insn.seg === SEG.ss;
     f.rare();
     const info = kind | bytes | (onStack ? ACCESS.stack : 0);
     const handy = this.#isHandy(linear) && kind !== ACCESS.probe;
