@@ -3,7 +3,7 @@ import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts
 import { GPR } from '../../packages/accelerator/src/x86/state.ts';
 import { type Bits, type Case, CODE, COMPARED_FLAGS, MAX_CODE } from './case.ts';
 import { COUNTDOWNS, Encoder, GOES, type Part } from './encoder.ts';
-import { hasImage, isApproximate, isSolitary, type LeftOpen, pointersOf } from './left-open.ts';
+import { hasImage, hasPieces, isApproximate, isSolitary, type LeftOpen, pointersOf } from './left-open.ts';
 import type { Random } from './random.ts';
 import { Start } from './start.ts';
 import { isUndefined, undefinedFlags } from './undefined-flags.ts';
@@ -188,18 +188,19 @@ export class Generator {
         // Only the last instruction leaves them; the others are followed by one that sets all flags.
         flags: undefinedFlags(parts.at(-1)!.insn, cl),
         approximate: isApproximate(row),
-        images: this.#images(parts, rip),
+        images: this.#places(parts, rip, hasImage),
+        pieces: this.#places(parts, rip, hasPieces),
         memory: pointersOf(main.insn, main.insn.isMem ? start.addressOf(main.insn, mainAt) : 0n),
       },
     };
   }
 
-  /** Where RIP is at instructions with large images. */
-  #images(parts: readonly Part[], rip: number): number[] {
+  /** Where RIP is at instructions of some kind. */
+  #places(parts: readonly Part[], rip: number, isWanted: (row: Row) => boolean): number[] {
     let at = this.#encoder.bits === 16 ? rip - CODE.address : rip;
     const found: number[] = [];
     for (const { bytes, insn } of parts) {
-      if (hasImage(insn.row)) found.push(at);
+      if (isWanted(insn.row)) found.push(at);
       at += bytes.length;
     }
     return found;

@@ -15,6 +15,11 @@ export interface LeftOpen {
    * fault, is the processor's affair.
    */
   readonly images: readonly number[];
+  /**
+   * RIP of instructions with an operand of ten bytes, which processors access in two pieces: the end of the segment in
+   * the second is found before or after what is wrong with the first.
+   */
+  readonly pieces: readonly number[];
 }
 
 /** DEVIATION §10.4.3: approximations, each processor's own. */
@@ -28,6 +33,8 @@ const ALONE = new Set(['fxsave', 'fxrstor', 'fnsave', 'fnstenv', 'ldmxcsr', 'mas
 
 export const hasImage = ({ mnemonic }: Row): boolean =>
   /^(fn?stenv|fldenv|fn?save|frstor|fxsave|fxrstor|bound|maskmovq)$/.test(mnemonic);
+
+export const hasPieces = ({ operands }: Row): boolean => operands.some(({ type }) => type === 't');
 
 export const isApproximate = ({ mnemonic }: Row): boolean => RECIPROCAL.test(mnemonic) || TRANSCENDENTAL.has(mnemonic);
 

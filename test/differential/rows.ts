@@ -34,7 +34,6 @@ export function userRows(bits: Bits, has: (feature: Feature) => boolean): Row[] 
       isThere(row) &&
       !ODD.test(row.mnemonic) &&
       !BASES.test(row.mnemonic) &&
-      !(bits === 16 && row.opcode.startsWith('vex')) && // known: the decoder has no VEX in 16-bit code
       !touchesSegments(row) &&
       (row.cpuid === undefined || has(row.cpuid)),
   );

@@ -125,10 +125,10 @@ static void load(greg_t *registers, uint8_t *fpu, const struct input *in) {
 static void handle(int signal, siginfo_t *info, void *context) {
   (void)info;
   /*
-   * POPF may have set AC and ID, which the kernel leaves to the handler. Compiled code does not keep to alignment, and
-   * the next case must not find ID.
+   * POPF may have set NT, AC and ID, which the kernel leaves to the handler. Compiled code does not keep to alignment,
+   * and the next case must not find the others.
    */
-  __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~0x240000ull);
+  __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~0x244000ull);
   greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
   uint8_t *fpu = (uint8_t *)((ucontext_t *)context)->uc_mcontext.fpregs;
   int tick = signal == SIGVTALRM;
