@@ -49,7 +49,7 @@ export class Mmu {
     this.#breakpoints = breakpoints;
     this.physical = new PhysicalMemory(registers, bus, code);
     this.#pages = new PageWalk(registers, fault, this.physical, model);
-    this.tlb = new Tlb(registers, code);
+    this.tlb = new Tlb(registers, code, bus.guest.memory);
     this.tlb.flush();
   }
 

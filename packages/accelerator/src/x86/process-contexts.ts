@@ -1,27 +1,21 @@
-/** Contexts that are remembered; a guest that has more of them at once finds the oldest ones empty. */
-const MAX_CONTEXTS = 8;
+import { CONTEXTS } from './state.ts';
 
 /** What is known of an address space, by its process-context identifier, while the processor is in another one. */
 export class ProcessContext {
   /** Bits 11:0 of CR3 if CR4.PCIDE is set, else 0. */
   readonly pcid: number;
-  /** Entries of the TLB that lie here meanwhile, each after its place; see `Tlb`. */
-  entries: Int32Array = new Int32Array(0);
-  /** Words of {@link entries} in use. */
+  /** Offset in the memory where its entries of the TLB lie meanwhile; see `CONTEXTS`. */
+  readonly area: number;
+  /** How many of them. */
   used = 0;
+  /** `Tlb.protections` when they were put there. */
+  protections = 0;
   /** Generation of its user code in the jump cache; 0: none of it is known. */
   jumps = 0;
 
-  constructor(pcid: number) {
+  constructor(pcid: number, area: number) {
     this.pcid = pcid;
-  }
-
-  /** Adds room to {@link entries} until so many more words fit. */
-  reserve(words: number): void {
-    if (this.used + words <= this.entries.length) return;
-    const larger = new Int32Array(Math.max(64 * words, 2 * this.entries.length));
-    larger.set(this.entries);
-    this.entries = larger;
+    this.area = area;
   }
 
   forget(): void {
@@ -30,9 +24,12 @@ export class ProcessContext {
   }
 }
 
-/** Process contexts (SDM vol. 3 §4.10.1): the current one, and those of which something may still be known. */
+/**
+ * Process contexts (SDM vol. 3 §4.10.1): the current one, and those of which something may still be known. A guest that
+ * has more than `CONTEXTS.count` of them at once finds the oldest ones empty.
+ */
 export class ProcessContexts {
-  current: ProcessContext = new ProcessContext(0);
+  current: ProcessContext = new ProcessContext(0, CONTEXTS.base);
   readonly #all: ProcessContext[] = [this.current];
   /** The one to give up next. */
   #oldest = 0;
@@ -47,13 +44,15 @@ export class ProcessContexts {
   select(pcid: number): void {
     let context = this.find(pcid);
     if (!context) {
-      context = new ProcessContext(pcid);
-      if (this.#all.length < MAX_CONTEXTS) this.#all.push(context);
-      else {
-        if (this.#all[this.#oldest] === this.current) this.#oldest = (this.#oldest + 1) % MAX_CONTEXTS;
-        this.#all[this.#oldest] = context;
-        this.#oldest = (this.#oldest + 1) % MAX_CONTEXTS;
+      const all = this.#all;
+      let n = all.length;
+      if (n === CONTEXTS.count) {
+        if (all[this.#oldest] === this.current) this.#oldest = (this.#oldest + 1) % n;
+        n = this.#oldest;
+        this.#oldest = (n + 1) % all.length;
       }
+      context = new ProcessContext(pcid, CONTEXTS.base + n * CONTEXTS.size);
+      all[n] = context;
     }
     this.current = context;
   }

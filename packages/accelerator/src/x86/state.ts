@@ -106,12 +106,29 @@ export const TLB = {
   execute: 0x10,
   /** What to add to the low half of a linear address to get its offset in the memory (i32). */
   addend: 0x18,
-  /** What page it is (i32): bit 0: global; above it, its size as a power of two. */
+  /** What page it is (i32): {@link TLB.global}, and above it, its size as a power of two. */
   page: 0x1c,
+  /** In `page`: the page is the same in all process contexts. */
+  global: 1,
   /** Bytes of one buffer. */
   size: 1024 * 32,
   /** How many there are. */
   count: 3,
+} as const;
+
+/** What is known of process contexts other than the current one: TLB entries that are put aside, see `Tlb`. */
+export const CONTEXTS = {
+  /** Offsets of entries of the TLB (u32), which may hold what is not global. */
+  list: 0x3_8000,
+  listed: 4096,
+  /** An area for each context. */
+  base: 0x8_0000,
+  count: 8,
+  /** Entries in an area at most. */
+  most: 1024,
+  /** In an area: offsets of its entries' places in the TLB (u32), then the entries. */
+  entries: 4 * 1024,
+  size: (4 + TLB.entrySize) * 1024,
 } as const;
 
 /** Predecoded instructions; see `interpreter/record.ts`. */

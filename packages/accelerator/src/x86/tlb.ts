@@ -1,8 +1,9 @@
 import type { CodePages } from './code-cache.ts';
-import { PRIVILEGE, type Privilege, tlbOf } from './privilege.ts';
+import { PRIVILEGE, type Privilege } from './privilege.ts';
 import { type ProcessContext, ProcessContexts } from './process-contexts.ts';
 import { CR4, type Registers } from './registers.ts';
-import { STATE, TLB } from './state.ts';
+import { CONTEXTS, STATE, TLB } from './state.ts';
+import { loadTlbMoves, type TlbMoves } from './tlb-moves.ts';
 
 /** Words of an entry. */
 const WORDS = TLB.entrySize / 4;
@@ -13,8 +14,8 @@ const WRITE = TLB.write / 4;
 const EXECUTE = TLB.execute / 4;
 const ADDEND = TLB.addend / 4;
 const PAGE = TLB.page / 4;
-/** In {@link PAGE}. */
-const GLOBAL = 1;
+const { global: GLOBAL } = TLB;
+const LIST = CONTEXTS.list / 4;
 
 /** What an entry may say of its page. */
 export const MAY = { read: 1, write: 2, execute: 4 } as const;
@@ -23,23 +24,20 @@ export const MAY = { read: 1, write: 2, execute: 4 } as const;
  * The translation look-aside buffers, and what they forget when (SDM vol. 3 §4.10). They know pages of 4 KiB only, a
  * large one by its parts.
  *
- * Compiled code has the addresses of the buffers in it, so they hold the entries of the current process context and
- * the global ones; those of other contexts are put aside, and put back when CR3 is loaded with bit 63 set.
+ * Compiled code has the addresses of the buffers in it: a base that it had to read would cost a tenth of the time of
+ * code that does nothing but access memory. So they hold the entries of the current process context and the global
+ * ones; those of other contexts are put aside, and put back when CR3 is loaded with bit 63 set. What that costs hangs
+ * on the number of entries in use, not on that of the buffers.
  */
 export class Tlb {
   readonly contexts: ProcessContexts = new ProcessContexts();
   readonly #r: Registers;
   readonly #code: CodePages;
-  /** By privilege: the whole buffer, eight bytes at a time: a shared memory is not filled any faster. */
-  readonly #buffers: readonly BigInt64Array[];
-  /** By privilege: bits of the buffers that may hold anything. */
-  #used = (1 << TLB.count) - 1;
-  /** Some entry may be global. */
-  #anyGlobal = true;
-
-  /** Places in `i32` of the entries that are not global, as long as they are few; some may be empty or another's. */
-  readonly #local = new Uint32Array(512);
-  #localCount = 0;
+  readonly #moves: TlbMoves;
+  /** Of `CONTEXTS.list`, in which every entry is that holds a page that is not global. */
+  #listed = 0;
+  /** Calls of {@link protect}. */
+  #protections = 0;
 
   /**
    * By a hash of linear addresses' bits 47:21: a part of a page of 2 or 4 MiB may be in the TLB or the jump cache if it
@@ -49,12 +47,10 @@ export class Tlb {
   readonly #huge = new Uint32Array(256);
   #stamp = 1;
 
-  constructor(registers: Registers, code: CodePages) {
+  constructor(registers: Registers, code: CodePages, memory: WebAssembly.Memory) {
     this.#r = registers;
     this.#code = code;
-    this.#buffers = Object.values(PRIVILEGE).map(
-      privilege => new BigInt64Array(registers.u8.buffer, tlbOf(privilege), TLB.size / 8),
-    );
+    this.#moves = loadTlbMoves(memory);
   }
 
   /** Place in `i32` of the entry that a linear address can have. */
@@ -94,9 +90,8 @@ export class Tlb {
   ): void {
     const { i32 } = this.#r;
     const at = this.#place(low, privilege);
-    if (global) this.#anyGlobal = true;
-    else this.#noteLocal(at);
-    this.#used |= 1 << privilege;
+    // Without the bit, it holds a page that is not global, and is listed.
+    if (!global && i32[at + PAGE]! & GLOBAL) this.#list(at);
     const tag = low & ~0xfff;
     i32[at + READ] = rights & MAY.read ? tag : -1;
     i32[at + READ + 1] = rights & MAY.read ? high : -1;
@@ -113,14 +108,21 @@ export class Tlb {
     }
   }
 
-  #noteLocal(at: number): void {
-    if (this.#localCount < this.#local.length) this.#local[this.#localCount] = at;
-    this.#localCount++;
+  #list(at: number): void {
+    const { i32 } = this.#r;
+    if (this.#listed === CONTEXTS.listed) {
+      // Some are listed more than once, as they were cleared in between.
+      this.#listed = 0;
+      for (let entry = FIRST; entry < END; entry += WORDS)
+        if (!(i32[entry + PAGE]! & GLOBAL)) i32[LIST + this.#listed++] = entry * 4;
+    }
+    i32[LIST + this.#listed++] = at * 4;
   }
 
   /** Sends the next write to a page to `Mmu.translate`, since it holds code now. @param offset of the page in the memory. */
   protect(offset: number): void {
     const { i32 } = this.#r;
+    this.#protections++;
     for (let at = FIRST; at < END; at += WORDS)
       if (i32[at + WRITE] !== -1 && (i32[at + WRITE]! + i32[at + ADDEND]!) >>> 0 === offset) {
         i32[at + WRITE] = -1;
@@ -138,12 +140,8 @@ export class Tlb {
 
   /** Forgets every translation, of global pages and other contexts as well. */
   flush(): void {
-    if (this.#anyGlobal || this.#localCount > this.#local.length) {
-      for (const [n, buffer] of this.#buffers.entries()) if (this.#used & (1 << n)) buffer.fill(-1n);
-      this.#localCount = 0;
-    } else this.flushContext();
-    this.#anyGlobal = false;
-    this.#used = 0;
+    this.#moves.clear();
+    this.#listed = 0;
     this.contexts.reset(this.#pcid);
     this.#stamp = (this.#stamp + 1) >>> 0;
     if (this.#stamp !== 0) return;
@@ -154,14 +152,8 @@ export class Tlb {
 
   /** Forgets the current context's translations; those of global pages stay. */
   flushContext(): void {
-    const { i32 } = this.#r;
-    if (this.#localCount <= this.#local.length)
-      for (let i = 0; i < this.#localCount; i++) {
-        const at = this.#local[i]!;
-        if (!(i32[at + PAGE]! & GLOBAL)) this.#clear(at);
-      }
-    else for (let at = FIRST; at < END; at += WORDS) if (!(i32[at + PAGE]! & GLOBAL)) this.#clear(at);
-    this.#localCount = 0;
+    this.#moves.putAside(this.#listed, 0, 0);
+    this.#listed = 0;
   }
 
   /** Size, as a power of two, of the largest page at a linear address of which something may be known. */
@@ -211,39 +203,29 @@ export class Tlb {
     }
   }
 
+  /** An area holds more than nearly any context has entries; what it does not hold is forgotten. */
   #putAside(context: ProcessContext): void {
-    if (this.#localCount <= this.#local.length)
-      for (let i = 0; i < this.#localCount; i++) this.#putEntryAside(this.#local[i]!, context);
-    else for (let at = FIRST; at < END; at += WORDS) this.#putEntryAside(at, context);
-    this.#localCount = 0;
-  }
-
-  #putEntryAside(at: number, context: ProcessContext): void {
-    const { i32 } = this.#r;
-    const page = i32[at + PAGE]!;
-    if (page === -1 || page & GLOBAL) return;
-    context.reserve(WORDS + 1);
-    const { entries } = context;
-    entries[context.used++] = at;
-    for (let i = 0; i < WORDS; i++) entries[context.used++] = i32[at + i]!;
-    this.#clear(at);
+    context.used = this.#moves.putAside(this.#listed, context.area, CONTEXTS.most);
+    context.protections = this.#protections;
+    this.#listed = 0;
   }
 
   #putBack(context: ProcessContext): void {
+    if (context.protections !== this.#protections) this.#protectAside(context);
+    this.#moves.putBack(context.area, context.used);
+    this.#listed = context.used;
+    context.used = 0;
+  }
+
+  /** Pages of a context that is put aside may hold code by now. */
+  #protectAside({ area, used }: ProcessContext): void {
     const { i32 } = this.#r;
-    const { entries, used } = context;
-    for (let from = 0; from < used; from += WORDS + 1) {
-      const at = entries[from]!;
-      for (let i = 0; i < WORDS; i++) i32[at + i] = entries[from + 1 + i]!;
-      this.#noteLocal(at);
-      // The page may hold code by now.
+    const first = (area + CONTEXTS.entries) / 4;
+    for (let at = first; at < first + used * WORDS; at += WORDS)
       if (i32[at + WRITE] !== -1 && this.#code.holdsCode((i32[at + WRITE]! + i32[at + ADDEND]!) >>> 0)) {
         i32[at + WRITE] = -1;
         i32[at + WRITE + 1] = -1;
       }
-    }
-    this.#used = (1 << TLB.count) - 1;
-    context.used = 0;
   }
 }
 
