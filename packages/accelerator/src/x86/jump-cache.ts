@@ -29,8 +29,11 @@ export class JumpCache {
   #supervisor = 0;
   /** Some supervisor code is known that does not lie in a global page. */
   #anyLocal = false;
-  /** By mode (supervisor, user) and bits 23:12 of linear addresses: code there may be known, if it says {@link #stamp}. */
-  readonly #pages = new Uint32Array(2 * 4096);
+  /**
+   * By mode (supervisor, user) and a hash of pages: code there may be known, if it says {@link #stamp}. Far more than
+   * there are pages of code, as a guess that is wrong costs a look at all entries.
+   */
+  readonly #pages = new Uint32Array(2 * HINTS);
   #stamp = 1;
 
   constructor(registers: Registers, contexts: ProcessContexts) {
@@ -128,4 +131,6 @@ export class JumpCache {
   }
 }
 
-const hint = (low: number, mode: number): number => (mode & MODE.user ? 4096 : 0) + ((low >>> 12) & 0xfff);
+const HINTS = 0x8000;
+const hint = (low: number, mode: number): number =>
+  (mode & MODE.user ? HINTS : 0) + (((low >>> 12) ^ (low >>> 27)) & (HINTS - 1));
