@@ -70,6 +70,11 @@ export const STATE = {
   /** The TLB entry that a compiled region keeps at hand for the stack: write tag (i64) and addend (i32). */
   stackTag: 0x4c0,
   stackAddend: 0x4c8,
+  /**
+   * What the lazy flags are while one compiled region enters another (i32), by `FLAGS`: else `raw`, which is 0, and the
+   * two words above are what they say.
+   */
+  flagKind: 0x4fc,
   /** Values on their way between the bus and an instruction, up to 64 bytes. */
   bounce: 0x500,
 } as const;

@@ -8,7 +8,7 @@ import { ModuleWriter } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
 import { RECORD, STOP } from './record.ts';
 import { RecordOps } from './record-ops.ts';
-import { type Runtime, writeRuntime } from './runtime.ts';
+import { type Runtime, writeEnterLazily, writeRuntime } from './runtime.ts';
 import { ADDRESS_KINDS, ADDRESS_WIDTHS } from './special.ts';
 import { tlbEntry } from './tlb-entry.ts';
 import { formOf, maskOf, nameOf, pack, type Variant, variantsOf } from './variant.ts';
@@ -69,6 +69,7 @@ export function generateInterpreter(): Interpreter {
       }
       handlers.push((row.index << 13) | (pack(variant) & maskOf(row)), handler);
     }
+  writeEnterLazily(module, runtime, table.length);
   module.table(table);
   return { bytes: module.bytes(), handlers, writes };
 }

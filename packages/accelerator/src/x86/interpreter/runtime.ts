@@ -11,6 +11,8 @@ import { writeX87, X87_FUNCTIONS, type X87Runtime, x87Runtime, x87Signature } fr
 export interface Runtime {
   /** (record) → stop: goes on with a record. */
   readonly enter: number;
+  /** (record) → stop: the same from a region, with flags of the kind `STATE.flagKind` in `flagResult` and `flagAux`. */
+  readonly enterLazily: number;
   /** (linear i64, info i32, record) → offset where the access may be made, or 0 on a fault. */
   readonly miss: number;
   /** (linear i64, record) → the same as {@link miss} for a compiled access, whose record has the info in its field `a`. */
@@ -59,6 +61,7 @@ const HANDLER = { params: ['i32'], results: ['i32'] } as const;
 export function importRuntime(module: ModuleWriter): Runtime {
   const signatures: Record<Exclude<keyof Runtime, 'strings' | 'x87'>, Signature> = {
     enter: HANDLER,
+    enterLazily: HANDLER,
     commit: COMMIT,
     escape: HANDLER,
     miss: MISS,
@@ -87,6 +90,7 @@ export function writeRuntime(module: ModuleWriter): Runtime {
   const segmentFault = module.import('segmentFault', { params: ['i32'], results: [] });
   const runtime: Runtime = {
     enter: module.declare(HANDLER),
+    enterLazily: module.declare(HANDLER),
     commit: module.declare(COMMIT),
     escape: module.declare(HANDLER),
     miss: module.declare(MISS),
@@ -224,6 +228,24 @@ export function writeRuntime(module: ModuleWriter): Runtime {
   return runtime;
 }
 
+/**
+ * Writes `enterLazily`: only regions know what to do with flags that are not worked out.
+ * @param handlers in the table before those of regions
+ */
+export function writeEnterLazily(module: ModuleWriter, runtime: Runtime, handlers: number): void {
+  const f = new FunctionWriter(HANDLER);
+  const zero = f.i32(0);
+  const record = f.param(0);
+  const handler = f.load('i32.load', record, RECORD.handler);
+  const kind = f.load('i32.load', zero, STATE.flagKind);
+  f.if(f.op('i32.and', f.op('i32.lt_u', handler, f.i32(handlers)), f.op('i32.ne', kind, f.i32(FLAGS.raw))), () => {
+    const [x, y] = [f.load('i64.load', zero, STATE.flagResult), f.load('i64.load', zero, STATE.flagAux)];
+    f.callVoid(runtime.flags, kind, x, y);
+  });
+  f.returnCallIndirect(HANDLER_TYPE, handler, record);
+  module.define(runtime.enterLazily, f.body());
+}
+
 /** Result and aux words of {@link FLAGS}; operands are moved to the top, so that all widths are one. */
 function writeFlags(f: FunctionWriter): void {
   const [kind, x, y] = [f.param(0), f.param(1), f.param(2)];
@@ -231,6 +253,7 @@ function writeFlags(f: FunctionWriter): void {
   const done = (result: Value, aux: Value): void => {
     f.store('i64.store', zero, STATE.flagResult, result);
     f.store('i64.store', zero, STATE.flagAux, aux);
+    f.store('i32.store', zero, STATE.flagKind, f.i32(FLAGS.raw));
   };
   f.if(f.op('i32.eqz', kind), () => {
     done(x, y);

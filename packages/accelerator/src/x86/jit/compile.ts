@@ -131,7 +131,7 @@ class RegionCompiler {
       this.#checkSegment(record, rip, spill);
     };
     enter(f.param(0), f.load('i64.load', zero, STATE.blockRip), () => {});
-    state.load();
+    state.load(false);
     f.loop(dispatch => {
       this.#dispatch = dispatch;
       f.block(stop => {
@@ -196,9 +196,10 @@ class RegionCompiler {
         f.branch(this.#dispatch);
       });
     });
-    state.spill();
+    state.spill(true);
     f.store('i64.store', zero, STATE.blockRip, rip);
-    f.if(known, () => f.returnCall(this.#runtime.enter, record));
+    f.if(known, () => f.returnCall(this.#runtime.enterLazily, record));
+    state.storeFlags();
     f.returnCall(this.#runtime.dispatch, rip);
   }
 
@@ -213,7 +214,8 @@ class RegionCompiler {
   /** Leaves the region; `count` instructions of the block are done. */
   #leave(ops: RegionOps, target: number, count: number): void {
     const samePage = pageOf(target) === pageOf(ops.place.at);
-    ops.leave(this.#place.records.exit(target, count, this.#place.wholeCode && samePage));
+    if (this.#place.wholeCode && samePage) ops.leave(this.#place.records.exit(target, count));
+    else ops.goElsewhere(target, count);
   }
 
   /** Leaves unless the page of a place is mapped, for execution, to where it was when the region was compiled. */

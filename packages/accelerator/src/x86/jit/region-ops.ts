@@ -274,6 +274,15 @@ export class RegionOps extends RegionFlags {
     f.branch(this.state.leaveLabel);
   }
 
+  /** Goes to a place on another page, wherever that is mapped now. @param count instructions of the block that are done */
+  goElsewhere(target: number, count: number): void {
+    const { f } = this;
+    this.state.spend(f.i32(count));
+    f.set(this.state.rip, this.#rip(target));
+    this.settle();
+    f.branch(this.state.indirectLabel);
+  }
+
   branch(condition?: Value): void {
     this.#branch(this, condition);
     this.ended = true;
@@ -304,7 +313,7 @@ export class RegionOps extends RegionFlags {
       f.store('i32.store', this.zero, STATE.record, record);
       f.return(stop);
     });
-    state.load();
+    state.load(true);
     if (this.depth > 0) state.pending = LAZY;
     state.checkStale();
     state.sseChecked = false;

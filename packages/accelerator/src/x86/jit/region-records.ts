@@ -90,13 +90,13 @@ export class RegionRecords {
     return at;
   }
 
-  /** The record whose link leads to a place. @param count instructions of a block before it @param keeps the link may be kept */
-  exit(target: number, count: number, keeps: boolean): number {
-    const key = (target * 0x1000 + count) * 2 + (keeps ? 1 : 0);
+  /** The record whose link leads to a place. @param count instructions of a block before it */
+  exit(target: number, count: number): number {
+    const key = target * 0x1000 + count;
     let at = this.#exits.get(key);
     if (at === undefined) {
       at = this.#add(target, count);
-      this.#r.u32[(at + RECORD.taken) >> 2] = keeps ? LINK.unknown : LINK.dynamic;
+      this.#r.u32[(at + RECORD.taken) >> 2] = LINK.unknown;
       this.#exits.set(key, at);
     }
     return at;

@@ -88,10 +88,14 @@ export class RegionState {
     this.record = f.variable('i32');
   }
 
-  /** Takes everything over from the processor's state. */
-  load(): void {
+  /** Takes everything over from the processor's state. @param raw the flags are of that kind */
+  load(raw: boolean): void {
     const { f } = this;
     this.loadFlags();
+    if (!raw) {
+      f.set(this.flagKind, f.load('i32.load', f.i32(0), STATE.flagKind));
+      this.pending = LAZY;
+    }
     this.loadTlb();
     f.late(() => this.#gpr.flatMap((variable, n) => (variable ? [{ load: variable, at: STATE.gpr + 8 * n }] : [])));
   }
@@ -110,15 +114,19 @@ export class RegionState {
     f.callVoid(this.runtime.flags, f.get(this.flagKind), f.get(this.flagX), f.get(this.flagY));
   }
 
-  /** Gives registers, flags and budget back. Flags are in their variables. */
-  spill(): void {
+  /** Gives registers, flags and budget back. Flags are in their variables. @param lazily another region is next */
+  spill(lazily = false): void {
     const { f } = this;
     f.late(() =>
       this.#gpr.flatMap((variable, n) =>
         variable && this.#written[n] ? [{ store: variable, at: STATE.gpr + 8 * n }] : [],
       ),
     );
-    this.storeFlags();
+    if (lazily) {
+      f.store('i32.store', f.i32(0), STATE.flagKind, f.get(this.flagKind));
+      f.store('i64.store', f.i32(0), STATE.flagResult, f.get(this.flagX));
+      f.store('i64.store', f.i32(0), STATE.flagAux, f.get(this.flagY));
+    } else this.storeFlags();
     f.store('i32.store', f.i32(0), STATE.budget, this.left());
   }
 
@@ -196,14 +204,15 @@ export class RegionState {
     const { f, runtime } = this;
     const record = f.get(this.record);
     f.set(this.spent, f.op('i32.add', f.get(this.spent), f.load('i32.load16_u', record, RECORD.count)));
-    this.spill();
+    this.spill(true);
     f.store('i64.store', f.i32(0), STATE.blockRip, this.#recordRip());
     const left = f.load('i32.load', f.i32(0), STATE.budget);
     const link = f.load('i32.load', record, RECORD.taken);
     // Both rare cases in one test: the budget is used up, or the link is no offset.
     f.if(f.op('i32.and', f.op('i32.ge_s', left, f.i32(0)), f.op('i32.gt_u', link, f.i32(LINK.dynamic))), () =>
-      f.returnCall(runtime.enter, link),
+      f.returnCall(runtime.enterLazily, link),
     );
+    this.storeFlags();
     f.returnCall(runtime.transfer, f.op('i32.add', record, f.i32(RECORD.taken)));
   }
 }
