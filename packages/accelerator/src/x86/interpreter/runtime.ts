@@ -39,9 +39,9 @@ export interface Runtime {
 
 /**
  * Flags that a compiled region has not worked out: a kind, and two 64-bit values. `raw`: the lazy result and aux words.
- * Else zero-extended operands, the kind counting the widths from 8 to 64 bits.
+ * Else zero-extended operands, the kind counting the widths from 8 to 64 bits; of INC and DEC, the operand and CF.
  */
-export const FLAGS = { raw: 0, add8: 1, sub8: 5 } as const;
+export const FLAGS = { raw: 0, add8: 1, sub8: 5, inc8: 9, dec8: 13 } as const;
 
 const COMMIT = { params: [], results: [] } as const;
 const MISS = { params: ['i64', 'i32', 'i32'], results: ['i32'] } as const;
@@ -259,10 +259,13 @@ function writeFlags(f: FunctionWriter): void {
     done(x, y);
     f.return();
   });
-  const subtracts = f.op('i32.ge_u', kind, f.i32(FLAGS.sub8));
-  const width = f.op('i32.shl', f.i32(8), f.op('i32.and', f.op('i32.sub', kind, f.i32(1)), f.i32(3)));
+  const number = f.op('i32.sub', kind, f.i32(1)); // two bits of width, one of the operation, one of whether CF stays
+  const steps = f.op('i32.ge_u', kind, f.i32(FLAGS.inc8));
+  const subtracts = f.op('i32.and', f.op('i32.shr_u', number, f.i32(2)), f.i32(1));
+  const width = f.op('i32.shl', f.i32(8), f.op('i32.and', number, f.i32(3)));
   const shift = f.op('i64.extend_i32_u', f.op('i32.sub', f.i32(64), width));
-  const [a, b] = [f.op('i64.shl', x, shift), f.op('i64.shl', y, shift)];
+  const second = f.select(steps, f.i64(1), y);
+  const [a, b] = [f.op('i64.shl', x, shift), f.op('i64.shl', second, shift)];
   const result = f.select(subtracts, f.op('i64.sub', a, b), f.op('i64.add', a, b));
   const invert = f.op('i64.extend_i32_s', f.op('i32.sub', zero, subtracts));
   // Carries of an addition: where both are set, or either is and the result is not. Of a subtraction: with ~a for a,
@@ -271,7 +274,11 @@ function writeFlags(f: FunctionWriter): void {
   const q = f.op('i64.xor', f.op('i64.xor', result, f.i64(-1)), invert);
   const carries = f.op('i64.or', f.op('i64.and', p, b), f.op('i64.and', f.op('i64.or', p, b), q));
   const low = f.op('i64.shr_u', result, shift);
-  const half = f.op('i64.shr_u', f.op('i64.xor', f.op('i64.xor', x, y), low), f.i64(1));
-  const aux = f.op('i64.or', f.op('i64.and', carries, f.i64(0xc000_0000_0000_0000n)), f.op('i64.and', half, f.i64(8)));
+  const half = f.op('i64.shr_u', f.op('i64.xor', f.op('i64.xor', x, second), low), f.i64(1));
+  // The two bits are CF and CF ^ OF: another CF turns both over.
+  const other = f.op('i64.and', f.op('i64.xor', f.op('i64.shr_u', carries, f.i64(63)), y), f.i64(1));
+  const turn = f.op('i64.mul', other, f.i64(0xc000_0000_0000_0000n));
+  const kept = f.op('i64.xor', carries, f.select(steps, turn, f.i64(0)));
+  const aux = f.op('i64.or', f.op('i64.and', kept, f.i64(0xc000_0000_0000_0000n)), f.op('i64.and', half, f.i64(8)));
   done(f.op('i64.shr_s', result, shift), aux);
 }

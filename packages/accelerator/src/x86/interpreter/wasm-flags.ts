@@ -35,6 +35,19 @@ export abstract class WasmFlags extends WasmIntegers {
     this.storeFlags(this.signExtend(w, 64, result), this.carries('sub', w, a, b, result));
   }
 
+  flagsStep(op: 'add' | 'sub', w: Width, a: Value, result: Value): void {
+    const f = this.f;
+    const low = w === 64 ? f.op('i32.wrap_i64', this.binary('xor', w, a, result)) : this.binary('xor', w, a, result);
+    const af = f.op('i32.and', f.op('i32.shr_u', low, f.i32(4)), f.i32(1));
+    this.flagsResult(w, result, { cf: this.flag('cf'), of: this.stepOverflows(op, w, result), af });
+  }
+
+  /** OF after INC or DEC: the result is the one beyond the edge. */
+  protected stepOverflows(op: 'add' | 'sub', w: Width, result: Value): Value {
+    const edge = 1n << BigInt(w - 1);
+    return this.compare('eq', w, result, this.constant(w, op === 'add' ? edge : edge - 1n));
+  }
+
   #bit(condition: Value, n: number): Value {
     return this.f.op('i64.shl', this.f.op('i64.extend_i32_u', condition), this.f.i64(n));
   }

@@ -23,6 +23,9 @@ export abstract class RegionFlags extends WasmOps {
   override flagsSub(w: Width, a: Value, b: Value, result: Value, borrow = false): void {
     this.#setPending({ kind: 'sub', w, a, b, result, carry: borrow });
   }
+  override flagsStep(op: 'add' | 'sub', w: Width, a: Value, result: Value): void {
+    this.#setPending({ kind: 'step', op, w, a, result, cf: this.flag('cf') });
+  }
   override flagsResult(w: Width, result: Value, others: { cf?: Value; of?: Value; af?: Value } = {}): void {
     this.#setPending({ kind: 'result', w, result, others });
   }
@@ -45,6 +48,13 @@ export abstract class RegionFlags extends WasmOps {
     const { pending, flagKind, flagX, flagY } = this.state;
     const wide = (w: Width, v: Value): Value => (w === 64 ? v : f.op('i64.extend_i32_u', v));
     if (pending.kind === 'lazy' || pending.kind === 'raw') return;
+    if (pending.kind === 'step') {
+      const first = pending.op === 'add' ? FLAGS.inc8 : FLAGS.dec8;
+      f.set(flagKind, f.i32(first + Math.log2(pending.w / 8)));
+      f.set(flagX, wide(pending.w, pending.a));
+      f.set(flagY, f.op('i64.extend_i32_u', pending.cf));
+      return;
+    }
     if (pending.kind !== 'result' && !pending.carry) {
       const first = pending.kind === 'add' ? FLAGS.add8 : FLAGS.sub8;
       f.set(flagKind, f.i32(first + Math.log2(pending.w / 8)));
@@ -74,6 +84,15 @@ export abstract class RegionFlags extends WasmOps {
         const { cf, of, af } = pending.others;
         return { result: this.signExtend(pending.w, 64, pending.result), aux: this.aux(cf, of, af) };
       }
+      case 'step': {
+        const { op, w, a, result, cf } = pending;
+        const carries = this.carries(op, w, a, this.constant(w, 1), result);
+        const half = f.op('i64.and', carries, f.i64(8));
+        return {
+          result: this.signExtend(w, 64, result),
+          aux: f.op('i64.or', this.aux(cf, this.stepOverflows(op, w, result), undefined), half),
+        };
+      }
       default: {
         const { kind, w, a, b, result } = pending;
         return { result: this.signExtend(w, 64, result), aux: this.carries(kind, w, a, b, result) };
@@ -102,6 +121,10 @@ export abstract class RegionFlags extends WasmOps {
     if (p.kind === 'sub' && !p.carry) {
       if (name === 'cf') return this.compare('ltU', p.w, p.a, p.b);
       if (name === 'zf') return this.compare('eq', p.w, p.a, p.b);
+    }
+    if (p.kind === 'step') {
+      if (name === 'cf') return p.cf;
+      if (name === 'of') return this.stepOverflows(p.op, p.w, p.result);
     }
     if (p.kind === 'add' && !p.carry && name === 'cf') return this.compare('ltU', p.w, p.result, p.a);
     if (name === 'zf') return this.compare('eq', p.w, p.result, this.constant(p.w, 0));

@@ -20,6 +20,15 @@ export type PendingFlags =
       readonly carry: boolean;
     }
   | {
+      /** INC or DEC. */
+      readonly kind: 'step';
+      readonly op: 'add' | 'sub';
+      readonly w: Width;
+      readonly a: Value;
+      readonly result: Value;
+      readonly cf: Value;
+    }
+  | {
       readonly kind: 'result';
       readonly w: Width;
       readonly result: Value;

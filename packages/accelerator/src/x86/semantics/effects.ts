@@ -24,8 +24,23 @@ const NOTHING: Nothing = {};
 /** The linear address of the memory operand. */
 const LINEAR: Nothing = {};
 
-const READS: ReadonlySet<Name> = new Set(['flag', 'condition', 'rflags', 'packFlags', 'unpackFlags', 'setFlags']);
-const SETS: ReadonlySet<Name> = new Set(['flagsAdd', 'flagsSub', 'flagsResult', 'setFlags', 'unpackFlags']);
+const READS: ReadonlySet<Name> = new Set([
+  'flag',
+  'condition',
+  'rflags',
+  'packFlags',
+  'unpackFlags',
+  'setFlags',
+  'flagsStep',
+]);
+const SETS: ReadonlySet<Name> = new Set([
+  'flagsAdd',
+  'flagsSub',
+  'flagsStep',
+  'flagsResult',
+  'setFlags',
+  'unpackFlags',
+]);
 const ACCESSES: ReadonlySet<Name> = new Set(['load', 'store', 'probeWrite', 'raise', 'escape', 'iteration']);
 /** With the operand's number first. */
 const OPERAND_READS: ReadonlySet<Name> = new Set(['read', 'readVector', 'readLane']);

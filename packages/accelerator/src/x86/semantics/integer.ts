@@ -53,19 +53,13 @@ const logic = (op: 'and' | 'or' | 'xor'): Description => ({
   },
 });
 
-const step = (op: 'add' | 'sub', edge: (w: Width) => bigint): Description => ({
+const step = (op: 'add' | 'sub'): Description => ({
   hot: true,
   run(o, f) {
     const w = size(f);
     o.modify(0, a => {
       const result = o.binary(op, w, a, o.constant(w, 1));
-      const af = o.binary(
-        'and',
-        32,
-        o.binary('shr', 32, low32(o, w, o.binary('xor', w, a, result)), o.constant(32, 4)),
-        o.constant(32, 1),
-      );
-      o.flagsResult(w, result, { cf: o.flag('cf'), of: o.compare('eq', w, result, o.constant(w, edge(w))), af });
+      o.flagsStep(op, w, a, result);
       return result;
     });
   },
@@ -739,8 +733,8 @@ export const integer = {
   xor: logic('xor'),
   cmp: compare,
   test,
-  inc: step('add', w => 1n << BigInt(w - 1)),
-  dec: step('sub', w => (1n << BigInt(w - 1)) - 1n),
+  inc: step('add'),
+  dec: step('sub'),
   not,
   neg,
   shl,

@@ -137,6 +137,9 @@ export class Listing implements Ops<string> {
   flagsSub(w: Width, a: string, b: string, result: string): void {
     this.#line(`flags ← sub${w}(${a}, ${b}) = ${result}`);
   }
+  flagsStep(op: 'add' | 'sub', w: Width, a: string, result: string): void {
+    this.#line(`flags but cf ← ${op}${w}(${a}, 1) = ${result}`);
+  }
   flagsResult(w: Width, result: string, others: { cf?: string; of?: string; af?: string } = {}): void {
     const named = Object.entries(others).map(([name, value]) => `, ${name} ${value}`);
     this.#line(`flags ← result${w} ${result}${named.join('')}`);

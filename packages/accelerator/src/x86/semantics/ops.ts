@@ -116,6 +116,8 @@ export interface Ops<V> {
   flagsAdd(w: Width, a: V, b: V, result: V, carry?: boolean): void;
   /** All six flags after `a - b`; `borrow` is set when a borrow was subtracted as well. */
   flagsSub(w: Width, a: V, b: V, result: V, borrow?: boolean): void;
+  /** All but CF after `a + 1` or `a - 1`. */
+  flagsStep(op: 'add' | 'sub', w: Width, a: V, result: V): void;
   /** ZF, SF and PF of a result; the others as given (conditions), 0 where not. */
   flagsResult(w: Width, result: V, others?: { cf?: V; of?: V; af?: V }): void;
   /** Sets some flags to conditions, leaves the rest. */
