@@ -1,6 +1,6 @@
 /**
  * A case: a few instructions and all that they can see. Its outcome: all that they can have changed. The layout of both
- * in bytes is that of the structs in silicon.c.
+ * in bytes is what `silicon-program.ts` works on.
  */
 
 /** Where things are in the linear address space, on silicon and in software. */
@@ -15,7 +15,7 @@ export const DATA_16 = { base: DATA.address - 0x4000, limit: 0x77ff } as const;
 /** Room for the instructions; INT3 comes after them, and everywhere else in {@link CODE}. */
 export const MAX_CODE = 64;
 /** Quadwords of memory that an outcome can list. */
-const MAX_CHANGES = 96;
+export const MAX_CHANGES = 96;
 /** Bytes of an FXSAVE image (SDM vol. 1 table 10-2). */
 export const FPU_SIZE = 512;
 
@@ -62,8 +62,30 @@ export interface Outcome {
   readonly fpu: Uint8Array;
 }
 
-export const INPUT_SIZE = 16 * 8 + 3 * 8 + FPU_SIZE + MAX_CODE + WINDOW.size;
-export const OUTPUT_SIZE = 16 * 8 + 3 * 8 + 4 * 4 + FPU_SIZE + MAX_CHANGES * 16;
+/** A case in bytes; `rip`, `flags` and `bits` are quadwords. */
+export const INPUT = {
+  gpr: 0,
+  rip: 128,
+  flags: 136,
+  bits: 144,
+  fpu: 152,
+  code: 152 + FPU_SIZE,
+  window: 152 + FPU_SIZE + MAX_CODE,
+} as const;
+export const INPUT_SIZE: number = INPUT.window + WINDOW.size;
+/** An outcome in bytes; `vector`, `error` and `changed` are doublewords, a change is an offset and a value. */
+export const OUTPUT = {
+  gpr: 0,
+  rip: 128,
+  flags: 136,
+  cr2: 144,
+  vector: 152,
+  error: 156,
+  changed: 160,
+  fpu: 168,
+  changes: 168 + FPU_SIZE,
+} as const;
+export const OUTPUT_SIZE: number = OUTPUT.changes + MAX_CHANGES * 16;
 
 /**
  * Clears what neither side's FXSAVE image says: pointers to instruction and operand, which AMD keeps only after
@@ -92,36 +114,35 @@ export function outcome(raw: Omit<Outcome, 'changes'> & { changes: (readonly [nu
 }
 
 export function writeCase(c: Case, view: DataView, at: number): void {
-  for (let n = 0; n < 16; n++) view.setBigUint64(at + 8 * n, c.gpr[n]!, true);
-  view.setBigUint64(at + 128, BigInt(c.rip), true);
-  view.setBigUint64(at + 136, BigInt(c.flags), true);
-  view.setBigUint64(at + 144, BigInt(c.bits), true);
-  const bytes = new Uint8Array(view.buffer, view.byteOffset + at + 152, FPU_SIZE + MAX_CODE + WINDOW.size);
-  bytes.set(c.fpu);
-  bytes.fill(0xcc, FPU_SIZE, FPU_SIZE + MAX_CODE);
-  bytes.set(c.code, FPU_SIZE);
-  bytes.set(c.window, FPU_SIZE + MAX_CODE);
+  for (let n = 0; n < 16; n++) view.setBigUint64(at + INPUT.gpr + 8 * n, c.gpr[n]!, true);
+  view.setBigUint64(at + INPUT.rip, BigInt(c.rip), true);
+  view.setBigUint64(at + INPUT.flags, BigInt(c.flags), true);
+  view.setBigUint64(at + INPUT.bits, BigInt(c.bits), true);
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + at, INPUT_SIZE);
+  bytes.set(c.fpu, INPUT.fpu);
+  bytes.fill(0xcc, INPUT.code, INPUT.code + MAX_CODE);
+  bytes.set(c.code, INPUT.code);
+  bytes.set(c.window, INPUT.window);
 }
 
 export function readOutcome(view: DataView, at: number): Outcome {
-  const gpr = BigUint64Array.from({ length: 16 }, (_, n) => view.getBigUint64(at + 8 * n, true));
   const u64 = (offset: number): bigint => view.getBigUint64(at + offset, true);
   const u32 = (offset: number): number => view.getUint32(at + offset, true);
-  const changed = u32(160);
-  const list = 168 + FPU_SIZE;
-  const changes = Array.from(
-    { length: Math.min(changed, MAX_CHANGES) },
-    (_, n) => [Number(u64(list + 16 * n)), u64(list + 8 + 16 * n)] as const,
-  );
+  const gpr = BigUint64Array.from({ length: 16 }, (_, n) => u64(OUTPUT.gpr + 8 * n));
+  const changed = u32(OUTPUT.changed);
+  const changes = Array.from({ length: Math.min(changed, MAX_CHANGES) }, (_, n) => {
+    const change = OUTPUT.changes + 16 * n;
+    return [Number(u64(change)), u64(change + 8)] as const;
+  });
   return outcome({
     gpr,
-    rip: u64(128),
-    flags: u32(136),
-    cr2: u64(144),
-    vector: u32(152),
-    error: u32(156),
+    rip: u64(OUTPUT.rip),
+    flags: u32(OUTPUT.flags),
+    cr2: u64(OUTPUT.cr2),
+    vector: u32(OUTPUT.vector),
+    error: u32(OUTPUT.error),
     changed,
     changes,
-    fpu: new Uint8Array(view.buffer, view.byteOffset + at + 168, FPU_SIZE).slice(),
+    fpu: new Uint8Array(view.buffer, view.byteOffset + at + OUTPUT.fpu, FPU_SIZE).slice(),
   });
 }

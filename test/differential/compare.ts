@@ -46,12 +46,13 @@ const LARGEST_BASE = 0x1100_0000n;
  * silicon at the transfer. A misaligned operand outside of the stack segment is #SS there, on silicon #GP; an MMX operand
  * outside of its segment is #GP there also where an x87 exception waits, on silicon #MF. An operand of ten bytes is
  * stored in pieces there: one that only ends beyond canonical addresses faults by its page. INT3 with TF set is followed
- * by a single-step trap there, at CPL 0 (POPF may set TF). An address that the base of GS makes canonical is so there, as
+ * by a single-step trap there, at CPL 0 (POPF may set TF). There is no #AC there, and POPF may set AC. An address that the base of GS makes canonical is so there, as
  * in the SDM (vol. 3 §5.3.1), and #GP on AMD's silicon, where the offset has to be canonical by itself.
  */
 const isKnown = (silicon: Outcome, software: Outcome): boolean =>
   (silicon.vector === 13 && software.vector === 13 && silicon.rip < 0x1_0000n && software.rip > 0xffffn) ||
   (software.vector === 1 && software.rip >> 63n === 1n) ||
+  silicon.vector === 17 ||
   (silicon.vector === 13 && software.vector === 14 && software.cr2 >= TOP - 16n && software.cr2 < TOP) ||
   (silicon.vector === 13 && software.vector === 14 && software.cr2 >= UPPER && software.cr2 < UPPER + LARGEST_BASE) ||
   (silicon.rip === software.rip && looksAtSegmentLast(silicon, software));

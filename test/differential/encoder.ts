@@ -99,11 +99,10 @@ export class Encoder {
   }
 
   #isComparable(insn: Decoded, bytes: Uint8Array): boolean {
-    if (insn.seg === SEG.fs) return false; // the C library's
     if (isVendors(insn, bytes, this.bits)) return false;
     // Whether a byte that is not stored may fault is the processor's affair, and 16-bit addresses lead to no memory.
     if (this.bits === 32 && insn.asize === 16 && insn.row.mnemonic.startsWith('maskmov')) return false;
-    return this.bits === 64 || insn.seg !== SEG.gs; // null
+    return this.bits === 64 || (insn.seg !== SEG.fs && insn.seg !== SEG.gs); // null
   }
 
   /** Immediates that matter, in place of random ones: counts around the widths, small numbers, edges. */

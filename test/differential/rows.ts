@@ -9,7 +9,7 @@ const ORDINARY =
   /^(enter|popf|crc32|adcx|adox|endbr64|endbr32|ud0|ud1|ud2|int3|clflush|clflushopt|clwb|[lms]fence|prefetch.*|sti|hlt|ins?|outs?|aa[amds]|da[as]|pusha|popa|bound|into|arpl)$/;
 /** Privileged, but not #GP at CPL 3 everywhere: AMD has no SYSEXIT in long mode, and #UD for MONITOR and MWAIT. */
 const ODD = /^(sysret|sysexit|monitor|mwait)$/;
-/** They change or show what the C library keeps at FS. */
+/** They change or show what is the same for all cases. */
 const BASES = /^(rd|wr)[fg]sbase$/;
 
 /** Raises an exception whatever the operands are. */

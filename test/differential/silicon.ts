@@ -1,8 +1,7 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Feature } from '../../packages/accelerator/src/x86/isa/row.ts';
 import {
   type Case,
@@ -15,6 +14,7 @@ import {
   WINDOW,
   writeCase,
 } from './case.ts';
+import { siliconProgram } from './silicon-program.ts';
 
 /** The processor that runs this, as the oracle. */
 export class Silicon {
@@ -24,15 +24,15 @@ export class Silicon {
     this.#directory = directory;
   }
 
-  /** Compiles silicon.c. @returns why there is no oracle, where there is none. */
+  /** @returns why there is no oracle, where there is none. */
   static build(): Silicon | { readonly missing: string } {
     if (process.arch !== 'x64' || process.platform !== 'linux') return { missing: 'needs Linux on x86-64' };
     const directory = mkdtempSync(join(tmpdir(), 'silicon-'));
-    const source = fileURLToPath(new URL('silicon.c', import.meta.url));
-    const { status } = spawnSync('cc', ['-O2', '-o', join(directory, 'silicon'), source], { stdio: 'ignore' });
-    if (status === 0) return new Silicon(directory);
-    rmSync(directory, { recursive: true });
-    return { missing: 'needs a C compiler (cc)' };
+    writeFileSync(join(directory, 'silicon'), siliconProgram(), { mode: 0o755 });
+    const silicon = new Silicon(directory);
+    if (silicon.#spawn([]).status === 0) return silicon;
+    silicon.dispose();
+    return { missing: `needs a directory to run a program in; set TMPDIR (${tmpdir()} allows none)` };
   }
 
   dispose(): void {
@@ -57,7 +57,7 @@ export class Silicon {
     if (cases.length === 0) return [];
     const { status, signal, stdout } = this.#spawn(cases);
     if (status !== 0 || stdout.length !== cases.length * OUTPUT_SIZE)
-      throw new Error(`silicon.c ended with ${signal ?? `status ${status}`} after ${stdout.length} bytes`);
+      throw new Error(`the program on silicon ended with ${signal ?? `status ${status}`} after ${stdout.length} bytes`);
     const view = new DataView(stdout.buffer, stdout.byteOffset, stdout.length);
     return cases.map((_, n) => readOutcome(view, n * OUTPUT_SIZE));
   }

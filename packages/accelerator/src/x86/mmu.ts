@@ -14,6 +14,8 @@ import { MAY, Tlb } from './tlb.ts';
 /**
  * From linear addresses to bytes: page tables, physical map, and the slow half of every access that the TLB does not
  * answer. Linear addresses come as two 32-bit halves, so that nothing here makes a bigint.
+ *
+ * NOT IMPLEMENTED: alignment checks (#AC, SDM vol. 3 §6.15).
  */
 export class Mmu {
   readonly #r: Registers;
