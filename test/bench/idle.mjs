@@ -10,14 +10,16 @@ import { accelerators, firmware, power, sleep, table, tail } from './machine.mjs
 
 const SECONDS = Number(process.argv[2] ?? 10);
 const GOAL = 2;
+/** Seconds from the prompt to the measurement. */
+const SETTLED = 20;
 
 const rows = [['guest', '% of a core', `below ${GOAL} %`, 'wake-ups a second']];
 
 async function measure(what, powered, prompt) {
   const { machine, serial } = powered ?? {};
   if (machine) await machine.until(() => tail(serial).includes(prompt));
-  // What the compilers and the collector have to do after the boot is not the idle guest's.
-  await sleep(2000);
+  // What the host's compilers and collector still have to do after the boot is not the idle guest's.
+  await sleep(SETTLED * 1000);
   let runs = 0;
   if (machine) {
     const [vcpu] = machine.vcpus;

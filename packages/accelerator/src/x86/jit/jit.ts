@@ -88,8 +88,6 @@ export class Jit {
     region.remove();
     this.#table.set(handler, null);
     this.#free.push(handler);
-    // Written code may become hot again as something else.
-    this.#samples.clear();
   }
 
   /** The region that a record enters cannot run where it is mapped now; it is not compiled again. */
