@@ -26,7 +26,7 @@ export interface LeftOpen {
 const RECIPROCAL = /^r(cp|sqrt)[ps]s$/;
 const TRANSCENDENTAL = new Set(['f2xm1', 'fyl2x', 'fyl2xp1', 'fptan', 'fpatan', 'fsin', 'fcos', 'fsincos']);
 /**
- * They store pointers to instruction and operand, or load MXCSR; see {@link pointersOf} and `UNNOTED`. Whether a byte that
+ * They store pointers to instruction and operand, or load MXCSR; see {@link pointersOf}. Whether a byte that
  * MASKMOVQ does not store may fault is the processor's affair: what is before it must leave its address alone.
  */
 const ALONE = new Set(['fxsave', 'fxrstor', 'fnsave', 'fnstenv', 'ldmxcsr', 'maskmovq', 'maskmovdqu']);

@@ -12,6 +12,7 @@ import { JumpCache } from './jump-cache.ts';
 import { Mmu } from './mmu.ts';
 import { MODE } from './mode.ts';
 import { Msrs } from './msr.ts';
+import { floatState } from './mxcsr.ts';
 import { ParavirtualClock } from './paravirtual-clock.ts';
 import { PRIVILEGE, tlbOf } from './privilege.ts';
 import { CR0, CR4, EFER, Registers, RIGHTS, SEGREG } from './registers.ts';
@@ -135,10 +136,10 @@ export class Cpu extends CpuMemory {
     this.#updateKey();
   }
 
-  /** MXCSR, and what follows from it: SSE arithmetic may use the host's only as long as it rounds like the host. */
+  /** MXCSR, and what follows from it. */
   setMxcsr(value: number): void {
     this.r.i32[STATE.mxcsr / 4] = value;
-    this.r.i32[STATE.sseExact / 4] = (value & 0xffc0) === 0x1f80 ? 0 : (value & 0x7f80) === 0x1f80 ? 1 : 2;
+    this.r.i32[STATE.floatState / 4] = floatState(value);
   }
 
   /** What MMX instructions fault with, if anything, by CR0 or for an x87 exception that waits; and what x87 ones need. */

@@ -35,8 +35,8 @@ export const STATE = {
   sseFault: 0x0d4,
   /** Not zero when the next MMX instruction must fault (i32): the vector. */
   mmxFault: 0x0d8,
-  /** 0 while MXCSR asks for round-to-nearest with all exceptions masked; 1 for that with DAZ or FTZ; else 2 (i32). */
-  sseExact: 0x0dc,
+  /** How the host's arithmetic differs from what MXCSR asks for (i32): a `FLOAT_STATE`. */
+  floatState: 0x0dc,
   mxcsr: 0x0e0,
   /** Not zero when CLI and STI are allowed outright (i32): CPL ≤ IOPL, or real mode. */
   mayChangeIf: 0x0e4,

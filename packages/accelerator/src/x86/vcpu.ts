@@ -368,7 +368,7 @@ export class SoftVcpu implements Vcpu {
     r.u32[STATE.idtr / 4 + 2] = 0xffff;
     r.u32[STATE.dr / 4 + 12] = 0xffff_0ff0;
     r.u32[STATE.dr / 4 + 14] = 0x400;
-    r.i32[STATE.mxcsr / 4] = 0x1f80;
+    cpu.setMxcsr(0x1f80);
     r.u64[STATE.xcr0 / 8] = 1n;
     cpu.x87.reset();
     cpu.msrs.reset();

@@ -63,7 +63,7 @@ class Exceptions implements FloatContext {
   deliver(cpu: Cpu): void {
     const unmasked = this.#all & ~this.#masks;
     const noted = unmasked & PRE_COMPUTATION ? this.#all & PRE_COMPUTATION : this.#all;
-    cpu.r.u32[STATE.mxcsr / 4]! |= noted;
+    cpu.setMxcsr(cpu.r.u32[STATE.mxcsr / 4]! | noted);
     if (unmasked) cpu.raise(cpu.r.cr4 & CR4.osxmmexcpt ? VECTOR.xm : VECTOR.ud);
   }
 }

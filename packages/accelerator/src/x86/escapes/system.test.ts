@@ -297,7 +297,7 @@ describe('FPU and SSE state', () => {
     expect(bench.run('0f ae 14 25 00 d0 00 00')).toEqual(gp());
     bench.set32(AT.data, 0x7f80);
     expect(bench.run('0f ae 14 25 00 d0 00 00')).toBeUndefined();
-    expect(cpu.r.i32[STATE.sseExact / 4]).toBe(2);
+    expect(cpu.r.i32[STATE.floatState / 4]).toBe(2);
     expect(bench.run('0f ae 1c 25 04 d0 00 00')).toBeUndefined();
     expect(bench.get32(AT.data + 4)).toBe(0x7f80);
     cpu.r.cr0 |= CR0.ts;

@@ -1,7 +1,9 @@
+import type { ExactFunction } from '../semantics/ops.ts';
 import { JUMP_CACHE, SEGMENT, STATE, TLB } from '../state.ts';
 import { FunctionWriter, type Value } from '../wasm/function.ts';
 import type { ModuleWriter, Signature } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
+import { EXACT, EXACT_FUNCTIONS, type ExactRuntime, writeExact } from './exact-runtime.ts';
 import { LINK, RECORD, STOP } from './record.ts';
 import { STRING_RUN, STRING_RUNS, type StringRuntime, stringRuntime, writeStringRun } from './string-runtime.ts';
 import { tlbEntry } from './tlb-entry.ts';
@@ -35,6 +37,8 @@ export interface Runtime {
   readonly strings: StringRuntime;
   /** Arithmetic of the x87 unit, see `x87-runtime.ts`. */
   readonly x87: X87Runtime;
+  /** Whether SSE arithmetic rounded, see `exact-runtime.ts`. */
+  readonly exact: ExactRuntime;
 }
 
 /**
@@ -59,7 +63,7 @@ const HANDLER = { params: ['i32'], results: ['i32'] } as const;
  * instance that imports a table, with its machine code, for as long as the table.
  */
 export function importRuntime(module: ModuleWriter): Runtime {
-  const signatures: Record<Exclude<keyof Runtime, 'strings' | 'x87'>, Signature> = {
+  const signatures: Record<Exclude<keyof Runtime, 'strings' | 'x87' | 'exact'>, Signature> = {
     enter: HANDLER,
     enterLazily: HANDLER,
     commit: COMMIT,
@@ -74,10 +78,11 @@ export function importRuntime(module: ModuleWriter): Runtime {
   };
   const lazily = <T extends object>(into: T, name: string, signature: Signature): T =>
     Object.defineProperty(into, name, { get: () => module.import(name, signature) });
-  const runtime = { strings: {}, x87: {} } as Runtime;
+  const runtime = { strings: {}, x87: {}, exact: {} } as Runtime;
   for (const [name, signature] of Object.entries(signatures)) lazily(runtime, name, signature);
   for (const name of STRING_RUNS) lazily(runtime.strings, name, STRING_RUN);
   for (const name of X87_FUNCTIONS) lazily(runtime.x87, name, x87Signature(name));
+  for (const name of EXACT_FUNCTIONS) lazily(runtime.exact, name, EXACT);
   return runtime;
 }
 
@@ -102,6 +107,10 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     flags: module.declare(FLAGS_SIGNATURE),
     strings: stringRuntime(() => module.declare(STRING_RUN)),
     x87: x87Runtime((_name, signature) => module.declare(signature)),
+    exact: Object.fromEntries(EXACT_FUNCTIONS.map(name => [name, module.declare(EXACT)])) as Record<
+      ExactFunction,
+      number
+    >,
   };
 
   const define = (
@@ -223,8 +232,9 @@ export function writeRuntime(module: ModuleWriter): Runtime {
   defineAs(runtime.flags, FLAGS_SIGNATURE, writeFlags);
   for (const name of STRING_RUNS) defineAs(runtime.strings[name], STRING_RUN, f => writeStringRun(f, name));
   writeX87(runtime.x87, defineAs);
-  const { strings, x87, ...others } = runtime;
-  for (const [name, index] of Object.entries({ ...others, ...strings, ...x87 })) module.export(name, index);
+  for (const name of EXACT_FUNCTIONS) defineAs(runtime.exact[name], EXACT, f => writeExact(f, name));
+  const { strings, x87, exact, ...others } = runtime;
+  for (const [name, index] of Object.entries({ ...others, ...strings, ...x87, ...exact })) module.export(name, index);
   return runtime;
 }
 

@@ -1,6 +1,7 @@
 import { OPERAND_KIND } from '../decode/decoded.ts';
+import { MXCSR } from '../mxcsr.ts';
 import type { Width } from '../semantics/form.ts';
-import type { Cell, Lane, Ops, StringRun, X87Function, X87Word } from '../semantics/ops.ts';
+import type { Cell, ExactFunction, Lane, Ops, StringRun, X87Function, X87Word } from '../semantics/ops.ts';
 import { SEGMENT, STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
 import { X87_LAYOUT } from '../x87/state.ts';
@@ -89,13 +90,19 @@ export abstract class WasmOps extends WasmAccess implements Ops<Value> {
     f.store('i32.store8', this.zero, STATE.x87 + X87_LAYOUT.tags, f.i32(0xff));
   }
 
-  hostRounding(): Value {
-    return this.f.op('i32.eqz', this.f.load('i32.load', this.zero, STATE.sseExact));
+  floatState(): Value {
+    return this.f.load('i32.load', this.zero, STATE.floatState);
   }
 
-  flushesDenormals(): Value {
+  denormalsNoted(): Value {
     const f = this.f;
-    return f.op('i32.eq', f.load('i32.load', this.zero, STATE.sseExact), f.i32(1));
+    const { DE, UE, DAZ, FTZ } = MXCSR;
+    const all = f.op('i32.and', f.load('i32.load', this.zero, STATE.mxcsr), f.i32(DE | UE | DAZ | FTZ));
+    return f.op('i32.eq', all, f.i32(DE | UE));
+  }
+
+  exact(what: ExactFunction, x: Value, y: Value, r: Value): Value {
+    return this.f.call(this.runtime.exact[what], 'i32', x, y, r);
   }
 
   #alignment(linear: Value): void {

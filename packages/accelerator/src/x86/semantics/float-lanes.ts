@@ -1,3 +1,4 @@
+import { FLOAT_STATE } from '../mxcsr.ts';
 import type { Description, Descriptions } from './description.ts';
 import type { Ops } from './ops.ts';
 import { type FloatShape, lanes32, lanes64, zeroVector } from './vector.ts';
@@ -19,19 +20,44 @@ export const FLOAT_TYPES = {
   sd: { shape: 'f64x2', element: 'f64', bits: 'i64', scalar: true },
 } as const satisfies Record<string, FloatType>;
 
+/** When the host may compute an instruction. Conditions are asked for where they are needed. */
+export interface HostConditions<V> {
+  /** The result is not rounded. Asked for as long as MXCSR.PE is clear; not given: the instruction never rounds. */
+  readonly exact?: () => V;
+  /** No denormal and no underflow. Asked for unless MXCSR has noted all that there is to note. Not given: it cannot be. */
+  readonly ordinary?: () => V;
+  /** Implies `ordinary`, for less: asked for first, and enough once MXCSR.PE is set. */
+  readonly quick?: () => V;
+}
+
 /**
- * Runs `fast` while the host's arithmetic is the guest's. With DAZ or FTZ it is so, too, for operands and results that
- * are zero or well above the denormals: `ordinary` is the condition that they are.
+ * Runs `quickly` where the host's arithmetic is the guest's and leaves no flag to set beyond those that `fast` looks
+ * for; `fast` where that took a longer look. All else is an escape.
  */
-export function onHost<V>(o: Ops<V>, fast: () => void, ordinary?: () => V): void {
-  const usable = o.cell(32, o.hostRounding());
-  if (ordinary)
-    o.if(
-      usable.get(),
-      () => {},
-      () => o.if(o.flushesDenormals(), () => usable.set(ordinary())),
-    );
-  o.if(usable.get(), fast, () => o.escape());
+export function onHost<V>(
+  o: Ops<V>,
+  fast: () => void,
+  { exact, ordinary, quick }: HostConditions<V>,
+  quickly = fast,
+): void {
+  const state = o.floatState();
+  const is = (n: number): V => o.compare('eq', 32, state, o.constant(32, n));
+  const slowly = (): void => {
+    const usable = o.cell(32, o.binary('xor', 32, is(FLOAT_STATE.unlike), o.constant(32, 1)));
+    if (ordinary)
+      o.if(
+        o.denormalsNoted(),
+        () => {},
+        () => usable.set(o.binary('and', 32, usable.get(), ordinary())),
+      );
+    if (exact) o.if(is(FLOAT_STATE.precise), () => usable.set(o.binary('and', 32, usable.get(), exact())));
+    o.if(usable.get(), fast, () => o.escape());
+  };
+  if (!quick && ordinary) slowly();
+  else {
+    const like = exact ? is(FLOAT_STATE.usual) : o.binary('xor', 32, is(FLOAT_STATE.unlike), o.constant(32, 1));
+    o.if(quick ? o.binary('and', 32, like, quick()) : like, quickly, quick || exact ? slowly : () => o.escape());
+  }
 }
 
 /** Integer lanes of the size of a shape's. */
@@ -52,18 +78,57 @@ export const isSignaling = <V>(o: Ops<V>, shape: FloatShape, a: V): V => {
 };
 
 /**
- * A condition: all lanes are zero or above the least normal number, which may be a denormal rounded up.
+ * A condition: all lanes are zero or above the least normal number, which may be a denormal rounded up; or NaN or
+ * infinite.
  */
 export function isOrdinary<V>(o: Ops<V>, shape: FloatShape, a: V): V {
   const least = shape === 'f32x4' ? lanes32(o, 0x0080_0000) : lanes64(o, 0x0010_0000);
-  const above = o.vector(`${shape}.gt`, o.vector(`${shape}.abs`, a), least);
+  const small = o.vector(`${shape}.le`, o.vector(`${shape}.abs`, a), least);
   const zero = o.vector(`${shape}.eq`, a, zeroVector(o));
-  return o.vector(`${integers(shape)}.all_true`, o.vector('v128.or', above, zero));
+  return o.binary('xor', 32, o.vector('v128.any_true', o.vector('v128.andnot', small, zero)), o.constant(32, 1));
 }
-/** A condition: so are the operands of an instruction, scalar or packed. */
-export function areOrdinary<V>(o: Ops<V>, { shape, element, scalar }: FloatType, ...operands: number[]): V {
-  const read = (n: number): V => (scalar ? o.vector(`${shape}.splat`, o.readLane(n, element)) : o.readVector(n));
-  return operands.map(n => isOrdinary(o, shape, read(n))).reduce((a, b) => o.binary('and', 32, a, b));
+/** A condition: all lanes are normal numbers and above the least of them. */
+export function isNormal<V>(o: Ops<V>, shape: FloatShape, a: V): V {
+  const least = shape === 'f32x4' ? lanes32(o, 0x0080_0000) : lanes64(o, 0x0010_0000);
+  const magnitude = o.vector(`${shape}.abs`, a);
+  const inside = o.vector(
+    'v128.and',
+    o.vector(`${shape}.gt`, magnitude, least),
+    o.vector(`${shape}.lt`, magnitude, infinity(o, shape)),
+  );
+  return o.vector(`${integers(shape)}.all_true`, inside);
+}
+/** A condition: the results are as the operands make them, not 0 because they are too small. */
+export function noneVanishes<V>(o: Ops<V>, op: 'mul' | 'div', shape: FloatShape, a: V, b: V, r: V): V {
+  const zero = zeroVector(o);
+  const nonzero = o.vector(`${shape}.ne`, a, zero);
+  const other = op === 'mul' ? o.vector(`${shape}.ne`, b, zero) : isFiniteLane(o, shape, b);
+  const vanished = o.vector('v128.and', o.vector(`${shape}.eq`, r, zero), o.vector('v128.and', nonzero, other));
+  return o.binary('xor', 32, o.vector('v128.any_true', vanished), o.constant(32, 1));
+}
+
+/** All of some conditions. */
+export const allOf = <V>(o: Ops<V>, ...conditions: V[]): V => conditions.reduce((a, b) => o.binary('and', 32, a, b));
+
+/** The bits of a number that have its sign and exponent. */
+const upperBits = <V>(o: Ops<V>, element: 'f32' | 'f64', x: V): V =>
+  element === 'f32'
+    ? o.vector('i32.reinterpret_f32', x)
+    : o.truncate(64, 32, o.binary('shr', 64, o.vector('i64.reinterpret_f64', x), o.constant(64, 32)));
+/**
+ * A condition: the scalar operands are normal, infinite or NaN, and the result, if there is one, is normal and well
+ * above the least normal number. The exponents are looked at all at once: a field of zeros, less one, is negative.
+ */
+export function areNormal<V>(o: Ops<V>, element: 'f32' | 'f64', operands: readonly V[], result?: V): V {
+  const [field, one, high] =
+    element === 'f32' ? [0x7f80_0000, 0x0080_0000, 0x7e00_0000] : [0x7ff0_0000, 0x0010_0000, 0x7fc0_0000];
+  const and = (x: V, mask: number): V => o.binary('and', 32, x, o.constant(32, mask));
+  const fields = operands.map(x => and(upperBits(o, element, x), field));
+  // With 1 added, exponents 0, 1 and 2 and that of infinity have no bit above the lowest two.
+  if (result !== undefined)
+    fields.push(and(o.binary('add', 32, upperBits(o, element, result), o.constant(32, one)), high));
+  const signs = fields.map(x => o.binary('sub', 32, x, o.constant(32, 1))).reduce((a, b) => o.binary('or', 32, a, b));
+  return o.compare('geS', 32, signs, o.constant(32, 0));
 }
 
 /** A condition: the number is finite. */

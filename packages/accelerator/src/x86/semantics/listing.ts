@@ -4,6 +4,7 @@ import type {
   BinaryOperator,
   Cell,
   Comparison,
+  ExactFunction,
   Lane,
   Ops,
   SegmentRole,
@@ -213,11 +214,14 @@ export class Listing implements Ops<string> {
     this.#line('escape');
   }
 
-  hostRounding(): string {
-    return this.#let('MXCSR rounds as the host does');
+  floatState(): string {
+    return this.#let('how MXCSR differs from the host');
   }
-  flushesDenormals(): string {
-    return this.#let('only DAZ or FTZ differ from the host');
+  denormalsNoted(): string {
+    return this.#let('MXCSR lets denormals be');
+  }
+  exact(what: ExactFunction, x: string, y: string, r: string): string {
+    return this.#let(`${what}(${x}, ${y}) is just ${r}`);
   }
   setFloatFlags(flags: number): void {
     this.#line(`MXCSR flags |= 0x${flags.toString(16)}`);

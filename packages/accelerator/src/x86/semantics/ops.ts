@@ -39,6 +39,12 @@ export type Lane = 'i32' | 'i64' | 'f32' | 'f64';
 export type StringRun = 'move' | 'fill' | 'skipEqual' | 'skipOther' | 'skipSame';
 
 /**
+ * Whether vectors of singles or doubles are, lane by lane and without rounding, x + y or x × y = r. 0 also where that is
+ * hard to say: results that are not finite, or small ones.
+ */
+export type ExactFunction = 'sum32' | 'sum64' | 'product32' | 'product64';
+
+/**
  * Functions on x87 registers (by their physical numbers) in the usual case; 0 says that this was none and that nothing
  * has changed. `add` to `div` (to, a, b): rounded as the control word says, with C1 and exception flags. `fromF32`,
  * `fromF64`, `fromInteger` (to, bits): exact. `toF32`, `toF64` (to, from) and `toInteger` (to, from, rounding control):
@@ -167,11 +173,12 @@ export interface Ops<V> {
   escape(): void;
 
   // ---- SSE
-  /** A condition: MXCSR is such that host arithmetic gives the right result (nearest, all exceptions masked, no DAZ/FTZ). */
-  hostRounding(): V;
-  /** A condition: it would be, were it not for DAZ or FTZ. */
-  flushesDenormals(): V;
-  /** Sets exception flags in MXCSR. Nothing more: {@link hostRounding} says that all are masked. */
+  /** Whether host arithmetic does what MXCSR asks for, as in `FLOAT_STATE`; DAZ and FTZ apart. */
+  floatState(): V;
+  /** A condition: MXCSR has DE and UE set, and neither DAZ nor FTZ, so that denormals are numbers like others. */
+  denormalsNoted(): V;
+  exact(what: ExactFunction, x: V, y: V, r: V): V;
+  /** Sets exception flags other than PE in MXCSR; {@link floatState} says that all are masked. */
   setFloatFlags(flags: number): void;
   /** A vector operand; an MMX register or narrower memory is zero-extended. #GP(0) as the form's `aligned` says. */
   readVector(operand: number): V;

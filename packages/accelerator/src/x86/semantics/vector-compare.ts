@@ -1,34 +1,48 @@
 import { MXCSR } from '../mxcsr.ts';
 import type { Description, Descriptions } from './description.ts';
-import { areOrdinary, each, FLOAT_TYPES, type FloatType, isNan, isSignaling, onHost } from './float-lanes.ts';
+import {
+  allOf,
+  areNormal,
+  each,
+  FLOAT_TYPES,
+  type FloatType,
+  type HostConditions,
+  isNan,
+  isOrdinary,
+  isSignaling,
+  onHost,
+} from './float-lanes.ts';
+import type { Ops } from './ops.ts';
 
 /**
  * Comparisons of floating-point numbers (SDM vol. 1 §11.4.1.3), on the fast path of `vector-float.ts`. Their invalid
  * operands, which the host does not tell, are looked for.
  */
 
+/** When the host may compare: it has no flags of its own but those of denormals. */
+const comparable = <V>(o: Ops<V>, { shape, element, scalar }: FloatType, a: V, b: V): HostConditions<V> => ({
+  ordinary: () => allOf(o, ...[a, b].map(x => isOrdinary(o, shape, scalar ? o.vector(`${shape}.splat`, x) : x))),
+  ...(scalar ? { quick: () => areNormal(o, element, [a, b]) } : {}),
+});
+
 /** MIN and MAX: the second operand unless the first is less (greater): so too for NaNs and two zeros. */
 const extreme = (op: 'min' | 'max', t: FloatType): Description => ({
   hot: t.scalar,
   run(o) {
     const { element, shape } = t;
+    const [a, b] = t.scalar ? [o.readLane(0, element), o.readLane(1, element)] : [o.readVector(0), o.readVector(1)];
     const fast = (): void => {
-      const invalid = (condition: ReturnType<typeof o.hostRounding>): void =>
-        o.if(condition, () => o.setFloatFlags(MXCSR.IE));
+      const invalid = (condition: typeof a): void => o.if(condition, () => o.setFloatFlags(MXCSR.IE));
       if (t.scalar) {
-        const a = o.readLane(0, element);
-        const b = o.readLane(1, element);
         const first = o.vector(`${element}.${op === 'min' ? 'lt' : 'gt'}`, a, b);
         invalid(o.binary('or', 32, o.vector(`${element}.ne`, a, a), o.vector(`${element}.ne`, b, b)));
         o.writeLane(0, element, o.selectVector(first, a, b));
         return;
       }
-      const a = o.readVector(0);
-      const b = o.readVector(1);
       invalid(o.vector('v128.any_true', o.vector('v128.or', isNan(o, shape, a), isNan(o, shape, b))));
       o.writeVector(0, o.vector(`${shape}.p${op}`, b, a));
     };
-    onHost(o, fast, () => areOrdinary(o, t, 0, 1));
+    onHost(o, fast, comparable(o, t, a, b));
   },
 });
 
@@ -39,6 +53,7 @@ const compare = (t: FloatType): Description => ({
   hot: t.scalar,
   run(o) {
     const { element, shape } = t;
+    const [a, b] = t.scalar ? [o.readLane(0, element), o.readLane(1, element)] : [o.readVector(0), o.readVector(1)];
     const fast = (): void => {
       const predicate = o.read(2);
       const bit = (n: number): typeof predicate => o.binary('and', 32, predicate, o.constant(32, n));
@@ -48,8 +63,6 @@ const compare = (t: FloatType): Description => ({
         o.binary('and', 32, o.binary('add', 32, predicate, o.constant(32, 1)), o.constant(32, 2)),
         o.constant(32, 0),
       );
-      const a = t.scalar ? o.readLane(0, element) : o.readVector(0);
-      const b = t.scalar ? o.readLane(1, element) : o.readVector(1);
       const vectors = (): [typeof a, typeof a] =>
         t.scalar ? [o.vector(`${shape}.splat`, a), o.vector(`${shape}.splat`, b)] : [a, b];
       const note = (unordered: typeof a): void =>
@@ -76,7 +89,7 @@ const compare = (t: FloatType): Description => ({
       const plain = o.selectVector(bit(1), odd, even);
       o.writeVector(0, o.selectVector(bit(4), o.vector('v128.not', plain), plain));
     };
-    onHost(o, fast, () => areOrdinary(o, t, 0, 1));
+    onHost(o, fast, comparable(o, t, a, b));
   },
 });
 
@@ -85,9 +98,9 @@ const compareToFlags = (t: FloatType, quiet: boolean): Description => ({
   hot: true,
   run(o) {
     const { element, shape } = t;
+    const a = o.readLane(0, element);
+    const b = o.readLane(1, element);
     const fast = (): void => {
-      const a = o.readLane(0, element);
-      const b = o.readLane(1, element);
       const is = (op: string): typeof a => o.vector(`${element}.${op}`, a, b);
       const not = (c: typeof a): typeof a => o.binary('xor', 32, c, o.constant(32, 1));
       const unordered = o.binary('or', 32, o.vector(`${element}.ne`, a, a), o.vector(`${element}.ne`, b, b));
@@ -108,7 +121,7 @@ const compareToFlags = (t: FloatType, quiet: boolean): Description => ({
         af: no,
       });
     };
-    onHost(o, fast, () => areOrdinary(o, t, 0, 1));
+    onHost(o, fast, comparable(o, t, a, b));
   },
 });
 

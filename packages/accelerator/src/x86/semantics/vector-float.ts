@@ -1,16 +1,20 @@
 import type { Description, Descriptions } from './description.ts';
 import {
   allFinite,
-  areOrdinary,
+  allOf,
+  areNormal,
   each,
   FLOAT_TYPES,
   type FloatType,
   finite,
+  type HostConditions,
   infinity,
   isFiniteLane,
   isNan,
+  isNormal,
   isOrdinary,
   isSignaling,
+  noneVanishes,
   onHost,
   quietBit,
 } from './float-lanes.ts';
@@ -19,11 +23,9 @@ import { type FloatShape, lanes32 } from './vector.ts';
 
 /**
  * Floating-point arithmetic of SSE, SSE2 and SSE3 (SDM vol. 1 §11.5). While MXCSR asks for no more than rounding to
- * nearest, WebAssembly's operators give the right numbers; which NaN results is for us to say. Everything else, and
- * every exception that a fresh NaN or infinity may mean, is an escape (`escapes/sse.ts`), which is exact.
- *
- * DEVIATION §11.5.2: on this fast path MXCSR.PE, UE and DE do not become set (IE, ZE and OE do): to notice them would
- * cost more than the arithmetic. They do as soon as MXCSR unmasks any exception or rounds otherwise.
+ * nearest, WebAssembly's operators give the right numbers; which NaN results, and whether a flag of MXCSR is to be set,
+ * is for us to say. Flags stay set until the program clears them: a result that was rounded matters only until PE is
+ * set. Everything else, and every result that means another flag, is an escape (`escapes/sse.ts`), which is exact.
  */
 
 // ---------------------------------------------------------------- arithmetic
@@ -72,100 +74,112 @@ function writeResults<V>(o: Ops<V>, shape: FloatShape, infiniteSecond: boolean, 
   );
 }
 
+/** When the host may compute sums, lane by lane; `b` as it is added. */
+const sums = <V>(o: Ops<V>, shape: FloatShape, a: V, b: V, r: V): HostConditions<V> => ({
+  exact: () => o.exact(shape === 'f32x4' ? 'sum32' : 'sum64', a, b, r),
+  ordinary: () => allOf(o, ...[a, b, r].map(v => isOrdinary(o, shape, v))),
+});
+
 const arithmetic = (op: 'add' | 'sub' | 'mul' | 'div', t: FloatType): Description => ({
   hot: t.scalar,
   run(o) {
     const { shape, element, scalar } = t;
-    const fast = (): void => {
-      const infiniteSecond = op !== 'div';
-      if (!scalar) {
-        const a = o.readVector(0);
-        const b = o.readVector(1);
-        writeResults(o, shape, infiniteSecond, a, b, o.vector(`${shape}.${op}`, a, b));
-        return;
-      }
-      const a = o.readLane(0, element);
-      const b = o.readLane(1, element);
-      const r = o.vector(`${element}.${op}`, a, b);
-      const splat = (x: typeof a): typeof a => o.vector(`${shape}.splat`, x);
+    const infiniteSecond = op !== 'div';
+    const conditions = (a: Value, b: Value, r: Value): HostConditions<Value> => {
+      if (op === 'add') return sums(o, shape, a, b, r);
+      if (op === 'sub') return sums(o, shape, a, o.vector(`${shape}.neg`, b), r);
+      const product = shape === 'f32x4' ? 'product32' : 'product64';
+      return {
+        // A quotient is exact if it gives the dividend back.
+        exact: () => (op === 'mul' ? o.exact(product, a, b, r) : o.exact(product, r, b, a)),
+        ordinary: () => allOf(o, ...[a, b, r].map(v => isOrdinary(o, shape, v)), noneVanishes(o, op, shape, a, b, r)),
+      };
+    };
+    type Value = ReturnType<typeof o.read>;
+    if (!scalar) {
+      const a = o.readVector(0);
+      const b = o.readVector(1);
+      const r = o.vector(`${shape}.${op}`, a, b);
+      const quick = (): Value => allOf(o, ...[a, b, r].map(v => isNormal(o, shape, v)));
+      const fast = (): void => writeResults(o, shape, infiniteSecond, a, b, r);
+      onHost(o, fast, { ...conditions(a, b, r), quick }, () => o.writeVector(0, r));
+      return;
+    }
+    const a = o.readLane(0, element);
+    const b = o.readLane(1, element);
+    const r = o.vector(`${element}.${op}`, a, b);
+    const [as, bs, rs] = [a, b, r].map(x => o.vector(`${shape}.splat`, x)) as [Value, Value, Value];
+    const write = (value: Value): void => o.writeLane(0, element, value);
+    const fast = (): void =>
       o.if(
         finite(o, element, r),
-        () => o.writeLane(0, element, r),
-        () =>
-          special(o, shape, infiniteSecond, splat(a), splat(b), splat(r), v =>
-            o.writeLane(0, element, o.lane(`${shape}.extract_lane`, 0, v)),
-          ),
+        () => write(r),
+        () => special(o, shape, infiniteSecond, as, bs, rs, v => write(o.lane(`${shape}.extract_lane`, 0, v))),
       );
-    };
-    onHost(o, fast, () => {
-      const read = (n: number): ReturnType<typeof o.read> =>
-        scalar ? o.vector(`${shape}.splat`, o.readLane(n, element)) : o.readVector(n);
-      const r = o.vector(`${shape}.${op}`, read(0), read(1));
-      return o.binary('and', 32, areOrdinary(o, t, 0, 1), isOrdinary(o, shape, r));
-    });
+    const quick = (): Value => areNormal(o, element, [a, b], r);
+    onHost(o, fast, { ...conditions(as, bs, rs), quick }, () => write(r));
   },
 });
 
 /** HADD and HSUB: neighbours, first those of operand 0. */
 const horizontal = (op: 'add' | 'sub', { shape }: FloatType): Description => ({
-  run: o =>
-    onHost(o, () => {
-      const bytes = shape === 'f32x4' ? 4 : 8;
-      const pick = (odd: 0 | 1): number[] =>
-        Array.from({ length: 16 }, (_, i) => 2 * (i - (i % bytes)) + odd * bytes + (i % bytes));
-      const [x, y] = [o.readVector(0), o.readVector(1)];
-      const [a, b] = [o.shuffle(x, y, pick(0)), o.shuffle(x, y, pick(1))];
-      writeResults(o, shape, true, a, b, o.vector(`${shape}.${op}`, a, b));
-    }),
+  run(o) {
+    const bytes = shape === 'f32x4' ? 4 : 8;
+    const pick = (odd: 0 | 1): number[] =>
+      Array.from({ length: 16 }, (_, i) => 2 * (i - (i % bytes)) + odd * bytes + (i % bytes));
+    const [x, y] = [o.readVector(0), o.readVector(1)];
+    const [a, b] = [o.shuffle(x, y, pick(0)), o.shuffle(x, y, pick(1))];
+    const r = o.vector(`${shape}.${op}`, a, b);
+    const added = op === 'add' ? b : o.vector(`${shape}.neg`, b);
+    onHost(o, () => writeResults(o, shape, true, a, b, r), sums(o, shape, a, added, r));
+  },
 });
 
 /** ADDSUB: differences in the even lanes, sums in the odd ones. */
 const addSub = ({ shape }: FloatType): Description => ({
-  run: o =>
-    onHost(o, () => {
-      const [a, b] = [o.readVector(0), o.readVector(1)];
-      const odd = shape === 'f32x4' ? lanes32(o, 0, -1) : lanes32(o, 0, 0, -1, -1);
-      const [sum, difference] = [o.vector(`${shape}.add`, a, b), o.vector(`${shape}.sub`, a, b)];
-      writeResults(o, shape, true, a, b, o.vector('v128.bitselect', sum, difference, odd));
-    }),
+  run(o) {
+    const [a, b] = [o.readVector(0), o.readVector(1)];
+    const odd = shape === 'f32x4' ? lanes32(o, 0, -1) : lanes32(o, 0, 0, -1, -1);
+    const pick = (x: typeof a, y: typeof a): typeof a => o.vector('v128.bitselect', x, y, odd);
+    const r = pick(o.vector(`${shape}.add`, a, b), o.vector(`${shape}.sub`, a, b));
+    const added = pick(b, o.vector(`${shape}.neg`, b));
+    onHost(o, () => writeResults(o, shape, true, a, b, r), sums(o, shape, a, added, r));
+  },
 });
 
 const squareRoot = (t: FloatType): Description => ({
   hot: t.scalar,
   run(o) {
-    const { element, shape } = t;
+    const { element, shape, scalar } = t;
+    const x = scalar ? o.readLane(1, element) : o.readVector(1);
+    const root = o.vector(`${scalar ? element : shape}.sqrt`, x);
+    const [a, r] = scalar ? [o.vector(`${shape}.splat`, x), o.vector(`${shape}.splat`, root)] : [x, root];
+    const write = (value: typeof x): void => (scalar ? o.writeLane(0, element, value) : o.writeVector(0, value));
+    // Only a NaN wants care: that of the operand, quieted, unless it is signaling or another number below 0.
     const fast = (): void => {
-      // Only a NaN wants care: that of the operand, quieted, unless it is signaling or another number below 0.
-      const nan = <W>(ops: Ops<W>, a: W, write: (r: W) => void): void => {
-        const quiet = ops.vector('v128.andnot', isNan(ops, shape, a), isSignaling(ops, shape, a));
-        const root = ops.vector(`${shape}.sqrt`, a);
-        const bad = ops.vector('v128.andnot', isNan(ops, shape, root), quiet);
-        ops.if(
-          ops.vector('v128.any_true', bad),
-          () => ops.escape(),
-          () => write(ops.vector('v128.bitselect', ops.vector('v128.or', a, quietBit(ops, shape)), root, quiet)),
-        );
-      };
-      if (t.scalar) {
-        const a = o.readLane(1, element);
-        const r = o.vector(`${element}.sqrt`, a);
-        o.if(
-          o.vector(`${element}.eq`, r, r),
-          () => o.writeLane(0, element, r),
-          () =>
-            nan(o, o.vector(`${shape}.splat`, a), v => o.writeLane(0, element, o.lane(`${shape}.extract_lane`, 0, v))),
-        );
-        return;
-      }
-      const a = o.readVector(1);
-      const r = o.vector(`${shape}.sqrt`, a);
+      const quiet = o.vector('v128.andnot', isNan(o, shape, a), isSignaling(o, shape, a));
+      const bad = o.vector('v128.andnot', isNan(o, shape, r), quiet);
       o.if(
-        o.vector('v128.any_true', isNan(o, shape, r)),
-        () => nan(o, a, v => o.writeVector(0, v)),
-        () => o.writeVector(0, r),
+        o.vector('v128.any_true', bad),
+        () => o.escape(),
+        () => {
+          const result = o.vector('v128.bitselect', o.vector('v128.or', a, quietBit(o, shape)), r, quiet);
+          write(scalar ? o.lane(`${shape}.extract_lane`, 0, result) : result);
+        },
       );
     };
-    onHost(o, fast, () => areOrdinary(o, t, 1));
+    onHost(
+      o,
+      fast,
+      {
+        exact: () => o.exact(shape === 'f32x4' ? 'product32' : 'product64', r, r, a),
+        ordinary: () => isOrdinary(o, shape, a),
+        // The root of a normal number is normal; that of a negative one is not.
+        quick: () =>
+          scalar ? areNormal(o, element, [x], root) : allOf(o, isNormal(o, shape, a), isNormal(o, shape, r)),
+      },
+      () => write(root),
+    );
   },
 });
 

@@ -1,6 +1,16 @@
 import { MXCSR } from '../mxcsr.ts';
 import type { Description, Descriptions } from './description.ts';
-import { allFinite, isNan, isSignaling, onHost, quietBit } from './float-lanes.ts';
+import {
+  allFinite,
+  allOf,
+  integers,
+  isNan,
+  isOrdinary,
+  isSignaling,
+  noneVanishes,
+  onHost,
+  quietBit,
+} from './float-lanes.ts';
 import type { Width } from './form.ts';
 import type { Ops } from './ops.ts';
 import { type FloatShape, iota, lanes16, lanes32, zeroVector } from './vector.ts';
@@ -8,26 +18,32 @@ import { type FloatShape, iota, lanes16, lanes32, zeroVector } from './vector.ts
 /** What of SSE4.1 and SSE4.2 fits nowhere else (SDM vol. 1 §12.8–12.12). */
 
 /**
- * ROUND: the immediate's low bits are a rounding mode, bit 2 asks for MXCSR's, which is to nearest here. Bit 3, which
- * suppresses PE, changes nothing: the fast path does not note it.
+ * ROUND: the immediate's low bits are a rounding mode, bit 2 asks for MXCSR's, which is to nearest here; bit 3 says
+ * that PE does not count.
  */
 const round = (shape: FloatShape, scalar: boolean): Description => ({
-  run: o =>
-    onHost(o, () => {
-      const element = shape === 'f32x4' ? 'f32' : 'f64';
-      const a = scalar ? o.vector(`${shape}.splat`, o.readLane(1, element)) : o.readVector(1);
-      const control = o.read(2);
-      const bit = (n: number): typeof a => o.binary('and', 32, control, o.constant(32, n));
-      const to = (op: string): typeof a => o.vector(`${shape}.${op}`, a);
-      const odd = o.selectVector(bit(2), to('trunc'), to('floor'));
-      const even = o.selectVector(bit(2), to('ceil'), to('nearest'));
-      const whole = o.selectVector(bit(4), to('nearest'), o.selectVector(bit(1), odd, even));
+  run(o) {
+    const element = shape === 'f32x4' ? 'f32' : 'f64';
+    const a = scalar ? o.vector(`${shape}.splat`, o.readLane(1, element)) : o.readVector(1);
+    const control = o.read(2);
+    const bit = (n: number): typeof a => o.binary('and', 32, control, o.constant(32, n));
+    const to = (op: string): typeof a => o.vector(`${shape}.${op}`, a);
+    const odd = o.selectVector(bit(2), to('trunc'), to('floor'));
+    const even = o.selectVector(bit(2), to('ceil'), to('nearest'));
+    const whole = o.selectVector(bit(4), to('nearest'), o.selectVector(bit(1), odd, even));
+    const same = (): typeof a => o.vector('v128.or', o.vector(`${shape}.eq`, whole, a), isNan(o, shape, a));
+    const fast = (): void => {
       o.if(o.vector('v128.any_true', isSignaling(o, shape, a)), () => o.setFloatFlags(MXCSR.IE));
       const quieted = o.vector('v128.or', a, quietBit(o, shape));
       const result = o.vector('v128.bitselect', quieted, whole, isNan(o, shape, a));
       if (scalar) o.writeLane(0, element, o.lane(`${shape}.extract_lane`, 0, result));
       else o.writeVector(0, result);
-    }),
+    };
+    onHost(o, fast, {
+      exact: () => o.binary('or', 32, o.vector(`${integers(shape)}.all_true`, same()), bit(8)),
+      ordinary: () => isOrdinary(o, shape, a), // only for DAZ
+    });
+  },
 });
 
 /** Lanes where a bit of the immediate, from bit `first` on, is set. */
@@ -39,22 +55,33 @@ function maskOf<V>(o: Ops<V>, shape: FloatShape, control: V, first: number): V {
 
 /** DPPS and DPPD: some products, summed in pairs, to some lanes. */
 const dotProduct = (shape: FloatShape): Description => ({
-  run: o =>
-    onHost(o, () => {
-      const b = o.readVector(1);
-      const control = o.read(2);
-      const selected = maskOf(o, shape, control, 4);
-      const product = o.vector('v128.and', o.vector(`${shape}.mul`, o.readVector(0), b), selected);
-      const add = (v: typeof b, lanes: readonly number[]): typeof b =>
-        o.vector(`${shape}.add`, v, o.shuffle(v, v, lanes));
-      const pairs = shape === 'f32x4' ? add(product, [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11]) : product;
-      const sum = add(pairs, [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]);
+  run(o) {
+    const a = o.readVector(0);
+    const b = o.readVector(1);
+    const control = o.read(2);
+    const selected = maskOf(o, shape, control, 4);
+    const products = o.vector(`${shape}.mul`, a, b);
+    const add = (v: typeof b, lanes: readonly number[]): typeof b =>
+      o.vector(`${shape}.add`, v, o.shuffle(v, v, lanes));
+    const chosen = o.vector('v128.and', products, selected);
+    const pairs = shape === 'f32x4' ? add(chosen, [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11]) : chosen;
+    const sum = add(pairs, [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]);
+    const fast = (): void =>
       o.if(
         allFinite(o, shape, sum),
         () => o.writeVector(0, o.vector('v128.and', sum, maskOf(o, shape, control, 0))),
         () => o.escape(),
       );
-    }),
+    onHost(o, fast, {
+      exact: () => o.constant(32, 0), // three stages: not worth a look
+      ordinary: () =>
+        allOf(
+          o,
+          ...[a, b, products, pairs, sum].map(v => isOrdinary(o, shape, v)),
+          noneVanishes(o, 'mul', shape, a, b, products),
+        ),
+    });
+  },
 });
 
 /** The least of eight numbers, and its place: both as one number, so that the first of equals is the least. */
