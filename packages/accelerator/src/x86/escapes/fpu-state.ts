@@ -7,7 +7,9 @@ import { requireFpu } from './x87.ts';
 /** Bits of MXCSR that exist (SDM vol. 1 §10.2.3), as FXSAVE reports them. */
 export const MXCSR_MASK = 0xffff;
 /** Bytes of an FXSAVE image that are never written: they belong to software (SDM vol. 1 table 10-2). */
-const xmmEnd = (cpu: Cpu): number => FXSAVE_LAYOUT.xmm + 16 * (cpu.bits64 ? 16 : 8);
+const xmmEnd = (cpu: Cpu): number => FXSAVE_LAYOUT.xmm + 16 * xmmCount(cpu);
+/** XMM registers in an image of FXSAVE. */
+export const xmmCount = (cpu: Cpu): number => (cpu.bits64 ? 16 : 8);
 
 function requireSse(cpu: Cpu): void {
   const vector = cpu.r.i32[STATE.sseFault / 4]!;
@@ -30,14 +32,12 @@ export const fpuState = {
     const at = cpu.address(i, FXSAVE_LAYOUT.size, true);
     if (at & 15n) cpu.gp();
     const { operand } = cpu.x87Bridge;
+    cpu.x87Bridge.takeXmm(xmmCount(cpu));
     writeFxsave(cpu.x87, operand, i.opsize === 64);
     operand.setUint32(FXSAVE_LAYOUT.mxcsr, cpu.r.u32[STATE.mxcsr / 4]!, true);
     operand.setUint32(FXSAVE_LAYOUT.mxcsrMask, MXCSR_MASK, true);
     cpu.probeWrite(at, FXSAVE_LAYOUT.size);
-    const end = xmmEnd(cpu);
-    for (let byte = FXSAVE_LAYOUT.xmm; byte < end; byte += 8)
-      operand.setBigUint64(byte, cpu.r.u64[(STATE.xmm + byte - FXSAVE_LAYOUT.xmm) / 8]!, true);
-    cpu.x87Bridge.storeAt(at, 0, end);
+    cpu.x87Bridge.storeAt(at, 0, xmmEnd(cpu));
   },
   fxrstor: (cpu, i) => {
     requireFpu(cpu);
@@ -47,9 +47,7 @@ export const fpuState = {
     const { operand } = cpu.x87Bridge;
     setMxcsr(cpu, operand.getUint32(FXSAVE_LAYOUT.mxcsr, true));
     readFxsave(cpu.x87, operand, i.opsize === 64);
-    const end = xmmEnd(cpu);
-    for (let byte = FXSAVE_LAYOUT.xmm; byte < end; byte += 8)
-      cpu.r.u64[(STATE.xmm + byte - FXSAVE_LAYOUT.xmm) / 8] = operand.getBigUint64(byte, true);
+    cpu.x87Bridge.giveXmm(xmmCount(cpu));
     cpu.updateX87();
   },
   ldmxcsr: (cpu, i) => {

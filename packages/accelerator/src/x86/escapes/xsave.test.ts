@@ -119,6 +119,45 @@ describe('XRSTOR (SDM vol. 1 §13.8)', () => {
   });
 });
 
+describe('an area in one page or in two, with and without a TLB that knows', () => {
+  const FXSAVE = '480fae07'; // [RDI]
+  const FXRSTOR = '480fae0f';
+
+  test.each([
+    ['XSAVE', XSAVE, XRSTOR],
+    ['XSAVEOPT', XSAVEOPT, XRSTOR],
+    ['FXSAVE', FXSAVE, FXRSTOR],
+  ] as const)('%s', (_name, save, restore) => {
+    const { cpu } = bench;
+    const area = (at: number): bigint[] => Array.from({ length: 72 }, (_, n) => bench.get64(at + 8 * n));
+    const state = (): bigint[] => [
+      ...Array.from({ length: 32 }, (_, n) => cpu.r.u64[STATE.xmm / 8 + n]!),
+      // Without selectors, which an image with 64-bit pointers does not have.
+      ...Array.from({ length: 19 }, (_, n) => cpu.r.u64[STATE.x87 / 8 + n]!),
+      BigInt(cpu.r.u32[STATE.mxcsr / 4]!),
+    ];
+    // FLD1, FLDPI, FCHS: registers and pointers that are not zero.
+    expect(bench.run('d9e8d9ebd9e0')).toBeUndefined();
+    for (let n = 0; n < 32; n++) cpu.r.u64[STATE.xmm / 8 + n] = 0x0123_4567_89ab_cdefn * BigInt(n + 1);
+    const before = state();
+    const seen = new Set<string>();
+    for (const at of [AT.data, AT.data + 0x1000 - 64, AT.data + 0x1000 - 512])
+      for (const known of [false, true]) {
+        for (let byte = 0; byte < 576; byte += 8) bench.set64(at + byte, byte < 512 ? 0x5555_5555_5555_5555n : 0n);
+        cpu.r.setGpr64(GPR.rdi, BigInt(at));
+        if (!known) cpu.flushTlb();
+        expect(bench.run(save)).toBeUndefined();
+        seen.add(String(area(at)));
+        cpu.x87.clear();
+        for (let n = 0; n < 32; n++) cpu.r.u64[STATE.xmm / 8 + n] = 0n;
+        if (!known) cpu.flushTlb();
+        expect(bench.run(restore)).toBeUndefined();
+        expect(state()).toEqual(before);
+      }
+    expect(seen.size).toBe(1);
+  });
+});
+
 describe('XGETBV and XSETBV (SDM vol. 2)', () => {
   test('XCR0', () => {
     const { r } = bench.cpu;

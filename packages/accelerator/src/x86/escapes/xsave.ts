@@ -6,7 +6,7 @@ import { GPR, STATE } from '../state.ts';
 import { FXSAVE_LAYOUT, readFxsave, writeFxsave } from '../x87/fxsave.ts';
 import { XSAVE_HEADER, XSAVE_SIZE, XSTATE } from '../xsave-layout.ts';
 import type { Escape } from './escape.ts';
-import { MXCSR_MASK, requireMxcsr } from './fpu-state.ts';
+import { MXCSR_MASK, requireMxcsr, xmmCount } from './fpu-state.ts';
 
 /**
  * XSAVE, XSAVEOPT, XRSTOR, XGETBV and XSETBV with the components x87 and SSE, in the standard format (SDM vol. 1 §13.7
@@ -17,8 +17,6 @@ import { MXCSR_MASK, requireMxcsr } from './fpu-state.ts';
 const COMPONENTS = XSTATE.x87 | XSTATE.sse;
 /** Bytes of the x87 component: up to MXCSR, and the registers. */
 const X87 = { end: 24, registers: FXSAVE_LAYOUT.registers, registersEnd: FXSAVE_LAYOUT.xmm } as const;
-
-const xmmEnd = (cpu: Cpu): number => FXSAVE_LAYOUT.xmm + 16 * (cpu.bits64 ? 16 : 8);
 
 function requireXsave(cpu: Cpu): void {
   if (!(cpu.r.cr4 & CR4.osxsave)) cpu.ud();
@@ -35,13 +33,13 @@ function operands(cpu: Cpu, i: Decoded, write: boolean): { at: bigint; asked: nu
 }
 
 /** Components that are not as they are after initialization (XINUSE, §13.6). @param image of FXSAVE, x87 filled in */
-function inUse(cpu: Cpu, image: DataView): number {
-  let x87 = image.getUint16(0, true) === 0x37f ? 0 : XSTATE.x87;
-  for (let at = 2; at < X87.end; at += 2) if (image.getUint16(at, true) !== 0) x87 = XSTATE.x87;
-  for (let at = X87.registers; at < X87.registersEnd; at += 4) if (image.getUint32(at, true) !== 0) x87 = XSTATE.x87;
+function inUse(cpu: Cpu, image: Int32Array): number {
+  let x87 = image[0]! ^ 0x37f;
+  for (let at = 1; at < X87.end / 4; at++) x87 |= image[at]!;
+  for (let at = X87.registers / 4; at < X87.registersEnd / 4; at++) x87 |= image[at]!;
   let sse = 0;
-  for (let n = 0; n < 64; n++) if (cpu.r.u32[STATE.xmm / 4 + n] !== 0) sse = XSTATE.sse;
-  return x87 | sse;
+  for (let n = 0; n < 64; n++) sse |= cpu.r.i32[STATE.xmm / 4 + n]!;
+  return (x87 ? XSTATE.x87 : 0) | (sse ? XSTATE.sse : 0);
 }
 
 /** @param optimized leaves out what is not in use */
@@ -50,11 +48,11 @@ const save =
   (cpu, i) => {
     const { at, asked } = operands(cpu, i, true);
     const { r, x87Bridge } = cpu;
-    const { operand } = x87Bridge;
+    const { operand, words } = x87Bridge;
     cpu.probeWrite(at, XSAVE_SIZE);
     const before = cpu.load64(at + BigInt(XSAVE_HEADER.stateBv));
     writeFxsave(cpu.x87, operand, i.opsize === 64);
-    const used = inUse(cpu, operand);
+    const used = inUse(cpu, words);
     const saved = optimized ? asked & used : asked;
     if (saved & XSTATE.x87) {
       x87Bridge.storeAt(at, 0, X87.end);
@@ -65,9 +63,11 @@ const save =
       cpu.store32(at + BigInt(FXSAVE_LAYOUT.mxcsr), r.u32[STATE.mxcsr / 4]!);
       cpu.store32(at + BigInt(FXSAVE_LAYOUT.mxcsrMask), MXCSR_MASK);
     }
-    if (saved & XSTATE.sse)
-      for (let byte = FXSAVE_LAYOUT.xmm; byte < xmmEnd(cpu); byte += 8)
-        cpu.store64(at + BigInt(byte), r.u64[(STATE.xmm + byte - FXSAVE_LAYOUT.xmm) / 8]!);
+    if (saved & XSTATE.sse) {
+      const count = xmmCount(cpu);
+      x87Bridge.takeXmm(count);
+      x87Bridge.storeAt(at, FXSAVE_LAYOUT.xmm, FXSAVE_LAYOUT.xmm + 16 * count);
+    }
     cpu.store64(at + BigInt(XSAVE_HEADER.stateBv), (before & ~BigInt(asked)) | BigInt(asked & used));
   };
 
@@ -86,8 +86,8 @@ const xrstor: Escape = (cpu, i) => {
     const mxcsr = operand.getUint32(FXSAVE_LAYOUT.mxcsr, true);
     requireMxcsr(cpu, mxcsr);
     cpu.setMxcsr(mxcsr);
-    for (let byte = FXSAVE_LAYOUT.xmm; byte < xmmEnd(cpu); byte += 8)
-      r.u64[(STATE.xmm + byte - FXSAVE_LAYOUT.xmm) / 8] = restored & XSTATE.sse ? operand.getBigUint64(byte, true) : 0n;
+    if (!(restored & XSTATE.sse)) x87Bridge.words.fill(0, FXSAVE_LAYOUT.xmm / 4);
+    x87Bridge.giveXmm(xmmCount(cpu));
   }
   if (asked & XSTATE.x87) {
     if (restored & XSTATE.x87) readFxsave(x87, operand, i.opsize === 64);

@@ -1,4 +1,3 @@
-import { readFloat80, writeFloat80 } from './environment.ts';
 import { type X87, X87_LAYOUT } from './state.ts';
 
 /** Offsets in the 512-byte area of FXSAVE that are not the FPU's (SDM vol. 1 table 10-2); the processor fills them. */
@@ -22,14 +21,8 @@ export function writeFxsave(fpu: X87, image: DataView, wide: boolean): void {
     const upper = wide ? view.getUint32(base + pointer + 4, true) : view.getUint16(base + selector, true);
     image.setUint32(at + 4, upper, true);
   }
-  const value = fpu.context.a;
-  for (let i = 0; i < 8; i++) {
-    const at = FXSAVE_LAYOUT.registers + 16 * i;
-    fpu.read(i, value);
-    writeFloat80(image, at, value);
-    image.setUint16(at + 10, 0, true);
-    image.setUint32(at + 12, 0, true);
-  }
+  const { top } = fpu;
+  for (let i = 0; i < 8; i++) copyRegister(view, register(fpu, top + i), image, FXSAVE_LAYOUT.registers + 16 * i);
 }
 
 /** The x87 part of FXRSTOR. A reserved bit in MXCSR is the processor's to refuse, before this. */
@@ -46,9 +39,17 @@ export function readFxsave(fpu: X87, image: DataView, wide: boolean): void {
     image.getUint32(16, true),
     wide ? image.getUint32(20, true) : 0,
   );
-  const value = fpu.context.a;
-  for (let i = 0; i < 8; i++) {
-    readFloat80(image, FXSAVE_LAYOUT.registers + 16 * i, value);
-    fpu.writePhysical((fpu.top + i) & 7, value);
-  }
+  const { top, view } = fpu;
+  for (let i = 0; i < 8; i++) copyRegister(image, FXSAVE_LAYOUT.registers + 16 * i, view, register(fpu, top + i));
+}
+
+/** Offset of a physical register. */
+const register = ({ base }: X87, n: number): number => base + X87_LAYOUT.registers + 16 * (n & 7);
+
+/** Ten bytes, and six that become 0. */
+function copyRegister(from: DataView, at: number, to: DataView, toAt: number): void {
+  to.setUint32(toAt, from.getUint32(at, true), true);
+  to.setUint32(toAt + 4, from.getUint32(at + 4, true), true);
+  to.setUint32(toAt + 8, from.getUint16(at + 8, true), true);
+  to.setUint32(toAt + 12, 0, true);
 }
