@@ -67,14 +67,9 @@ export function f2xm1(c: Context, a: Float80, out: Float80): void {
   normalize(c, a);
   const exponent = c.exponent - BIAS;
   if (exponent >= 0) {
-    if (exponent === 0 && c.hi === INTEGER_BIT && c.lo === 0) {
-      if (sign !== 0) {
-        out.set(SIGN | (BIAS - 1), INTEGER_BIT, 0);
-        return;
-      }
-    }
-    c.flags |= FSW.PE;
-    out.copy(a);
+    c.flags |= FSW.PE; // for −1 as well, whose result is exact
+    if (exponent === 0 && c.hi === INTEGER_BIT && c.lo === 0 && sign !== 0) out.set(SIGN | (BIAS - 1), INTEGER_BIT, 0);
+    else out.copy(a);
     return;
   }
   if (exponent < TINY) {
