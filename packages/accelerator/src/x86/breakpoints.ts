@@ -1,5 +1,5 @@
 import { CR4, type Registers } from './registers.ts';
-import { STATE } from './state.ts';
+import { ATTENTION, STATE } from './state.ts';
 
 const DR = STATE.dr / 4;
 const DR6 = DR + 12;
@@ -52,6 +52,7 @@ export class Breakpoints {
       return [{ n, on, low: i32[DR + 2 * n]! & ~(bytes - 1), high: i32[DR + 2 * n + 1]!, bytes }];
     });
     this.#hits = 0;
+    this.#r.setAttention(ATTENTION.breakpoint, this.armed);
   }
 
   /** Bits of DR6 for an instruction breakpoint at a linear address. */

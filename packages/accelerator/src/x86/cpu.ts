@@ -16,10 +16,13 @@ import { floatState } from './mxcsr.ts';
 import { ParavirtualClock } from './paravirtual-clock.ts';
 import { PRIVILEGE, tlbOf } from './privilege.ts';
 import { CR0, CR4, EFER, Registers, RIGHTS, SEGREG } from './registers.ts';
-import { FLAG, SEGMENT, STATE } from './state.ts';
+import { ATTENTION, FLAG, SEGMENT, STATE } from './state.ts';
 import { X87Bridge } from './x87/bridge.ts';
 import { X87 } from './x87/state.ts';
 import { EXCEPTIONS } from './x87/status.ts';
+
+/** The mode of 64-bit code below level 3. */
+const LONG = 2 | MODE.flat | MODE.wholeCode | MODE.vex;
 
 /**
  * One processor as its instructions see it: registers, memory ({@link CpuMemory}), mode. Instructions that run
@@ -40,21 +43,8 @@ export class Cpu extends CpuMemory {
   readonly cpuid: Cpuid;
   readonly paravirtualClock: ParavirtualClock = new ParavirtualClock(this);
 
-  /** Current privilege level, 0–3. */
-  cpl = 0;
   /** Waiting in HLT. */
   halted = false;
-  /** After STI or a load of SS: interrupts wait for one instruction more (SDM vol. 3 §6.8.3); see {@link holdInterrupts}. */
-  shadow = false;
-  /** Address of the one instruction more, in halves. */
-  #shadowLow = 0;
-  #shadowHigh = 0;
-  /** An NMI or interrupt is announced, whether or not it may come now. */
-  announced = false;
-  /** From delivery of an NMI to the next IRET. */
-  nmiMasked = false;
-  /** Bits of {@link MODE}. */
-  mode = 0;
 
   constructor(bus: CpuBus, model: CpuModel = cpuModel(DEFAULT_CPU)) {
     super();
@@ -75,6 +65,41 @@ export class Cpu extends CpuMemory {
   /** Whether the processor has a CPUID feature. */
   has(feature: CpuFeature): boolean {
     return this.model.features.has(feature);
+  }
+
+  // ---------------------------------------------------------------- what compiled code knows as well
+
+  /** Current privilege level, 0–3. */
+  get cpl(): number {
+    return this.r.i32[STATE.cpl / 4]!;
+  }
+  set cpl(level: number) {
+    this.r.i32[STATE.cpl / 4] = level;
+  }
+  /** Bits of {@link MODE}. */
+  get mode(): number {
+    return this.r.i32[STATE.codeKey / 4]! & (MODE.count - 1);
+  }
+  /** After STI or a load of SS: interrupts wait for one instruction more (SDM vol. 3 §6.8.3); see {@link holdInterrupts}. */
+  get shadow(): boolean {
+    return this.r.i32[STATE.shadow / 4] !== 0;
+  }
+  set shadow(on: boolean) {
+    this.r.i32[STATE.shadow / 4] = on ? 1 : 0;
+  }
+  /** An NMI or interrupt is announced, whether or not it may come now. */
+  get announced(): boolean {
+    return (this.r.i32[STATE.attention / 4]! & ATTENTION.event) !== 0;
+  }
+  set announced(on: boolean) {
+    this.r.setAttention(ATTENTION.event, on);
+  }
+  /** From delivery of an NMI to the next IRET. */
+  get nmiMasked(): boolean {
+    return (this.r.i32[STATE.attention / 4]! & ATTENTION.nmiMasked) !== 0;
+  }
+  set nmiMasked(on: boolean) {
+    this.r.setAttention(ATTENTION.nmiMasked, on);
   }
 
   // ---------------------------------------------------------------- modes
@@ -116,7 +141,7 @@ export class Cpu extends CpuMemory {
     const stack32 = code !== 2 && (r.rights(SEGREG.ss) & RIGHTS.db) !== 0;
     const whole = code === 2 || r.limit(SEGREG.cs) === 0xffff_ffff;
     const user = this.cpl === 3;
-    this.mode =
+    const mode =
       code |
       (stack32 ? MODE.stack32 : 0) |
       (flat ? MODE.flat : 0) |
@@ -128,12 +153,11 @@ export class Cpu extends CpuMemory {
     const supervisor = r.systemFlag(FLAG.ac) ? tlbOf(PRIVILEGE.supervisor) : guarded;
     r.i32[STATE.guardedTlb / 4] = guarded;
     r.i32[STATE.tlb / 4] = user ? tlbOf(PRIVILEGE.user) : supervisor;
-    r.i32[STATE.level0 / 4] = this.cpl === 0 ? 1 : 0;
     const noSse = cr0 & CR0.em || !(cr4 & CR4.osfxsr);
     r.i32[STATE.sseFault / 4] = noSse ? VECTOR.ud : cr0 & CR0.ts ? VECTOR.nm : 0;
     this.updateX87();
     r.i32[STATE.mayChangeIf / 4] = !this.protectedMode || (!this.v86 && this.cpl <= r.iopl) ? 1 : 0;
-    this.#updateKey();
+    this.#updateKey(mode);
   }
 
   /** MXCSR, and what follows from it. */
@@ -151,8 +175,11 @@ export class Cpu extends CpuMemory {
     i32[STATE.mmxFault / 4] = cr0 & CR0.em ? VECTOR.ud : cr0 & CR0.ts ? VECTOR.nm : waiting;
   }
 
-  #updateKey(): void {
-    this.r.i32[STATE.codeKey / 4] = this.jumps.key(this.mode);
+  #updateKey(mode = this.mode): void {
+    const { i32 } = this.r;
+    i32[STATE.codeKey / 4] = this.jumps.key(mode);
+    i32[STATE.longKeys / 4] = this.jumps.key(LONG);
+    i32[STATE.longKeys / 4 + 1] = this.jumps.key(LONG | MODE.user);
   }
 
   /** What the jump cache knows is void: translations changed, or CS moved. */
@@ -233,14 +260,16 @@ export class Cpu extends CpuMemory {
   holdInterrupts(): void {
     const { i32 } = this.r;
     this.shadow = true;
-    this.#shadowLow = i32[STATE.nextRip / 4]!;
-    this.#shadowHigh = i32[STATE.nextRip / 4 + 1]!;
+    i32[STATE.shadowRip / 4] = i32[STATE.nextRip / 4]!;
+    i32[STATE.shadowRip / 4 + 1] = i32[STATE.nextRip / 4 + 1]!;
   }
 
   /** Ends the {@link shadow} that a run left behind, once the instruction that it was for is done. */
   settleShadow(): void {
     const { i32 } = this.r;
-    if (i32[STATE.rip / 4] !== this.#shadowLow || i32[STATE.rip / 4 + 1] !== this.#shadowHigh) this.shadow = false;
+    const low = STATE.rip / 4;
+    const shadowLow = STATE.shadowRip / 4;
+    if (i32[low] !== i32[shadowLow] || (this.bits64 && i32[low + 1] !== i32[shadowLow + 1])) this.shadow = false;
   }
 
   /** The instruction is done, and went elsewhere. */

@@ -8,10 +8,11 @@ import { AT, type Outcome, SELECTOR, TestBench } from './test-bench.ts';
 const HANDLER = 0x5800;
 const PAGES = [AT.gdt, AT.idt, AT.tss, AT.stack0 - 0x1000, AT.stack0, AT.stack3 - 0x1000, AT.ist1 - 0x1000];
 
-/** All that an event may change, but for the generation in the code key, which tells how often the TLB was flushed. */
+/** All that an event may change, but for the generation in code keys, which tells how often the TLB was flushed. */
 function stateOf({ cpu }: TestBench): unknown {
   const state = cpu.r.u8.slice(0, STATE.bounce);
-  new DataView(state.buffer).setInt32(STATE.codeKey, cpu.r.i32[STATE.codeKey / 4]! & 63, true);
+  for (const key of [STATE.codeKey, STATE.longKeys, STATE.longKeys + 4])
+    new DataView(state.buffer).setInt32(key, cpu.r.i32[key / 4]! & 63, true);
   state.fill(0, STATE.faultVector, STATE.faultError + 4);
   const { cpl, mode, shadow, halted, nmiMasked } = cpu;
   return { state, flags: cpu.r.flags, cpl, mode, shadow, halted, nmiMasked };

@@ -1,4 +1,5 @@
 import type { Cpu } from './cpu.ts';
+import { STATE } from './state.ts';
 
 /** Model-specific registers that hold state of ours (SDM vol. 4). */
 export const MSR = {
@@ -47,12 +48,16 @@ const WORDS: ReadonlyMap<number, number> = new Map(FREQUENT.map(name => [MSR[nam
 export class Msrs {
   readonly #cpu: Cpu;
   readonly #values: Map<number, bigint> = new Map();
-  readonly #frequent: BigUint64Array = new BigUint64Array(FREQUENT.length);
-  /** Those of {@link MSR_WORD}, in halves. */
-  readonly words: Uint32Array = new Uint32Array(this.#frequent.buffer);
+  /** Those of {@link MSR_WORD}, in the processor's state. */
+  readonly #frequent: BigUint64Array;
+  /** The same in halves. */
+  readonly words: Uint32Array;
 
   constructor(cpu: Cpu) {
     this.#cpu = cpu;
+    const { buffer } = cpu.r.u8;
+    this.#frequent = new BigUint64Array(buffer, STATE.msrs, FREQUENT.length);
+    this.words = new Uint32Array(buffer, STATE.msrs, 2 * FREQUENT.length);
   }
 
   get(msr: number): bigint {

@@ -165,6 +165,11 @@ export class Registers {
     const at = STATE.flagsSystem / 4;
     this.i32[at] = on ? this.i32[at]! | mask : this.i32[at]! & ~mask;
   }
+  /** @param bit of `ATTENTION` */
+  setAttention(bit: number, on: boolean): void {
+    const at = STATE.attention / 4;
+    this.i32[at] = on ? this.i32[at]! | bit : this.i32[at]! & ~bit;
+  }
   get iopl(): number {
     return (this.i32[STATE.flagsSystem / 4]! >> 12) & 3;
   }

@@ -40,8 +40,8 @@ export const STATE = {
   mxcsr: 0x0e0,
   /** Not zero when CLI and STI are allowed outright (i32): CPL ≤ IOPL, or real mode. */
   mayChangeIf: 0x0e4,
-  /** Not zero at CPL 0 (i32). */
-  level0: 0x0fc,
+  /** Current privilege level, 0–3 (i32). */
+  cpl: 0x0fc,
   /** Offset of the TLB for implicit supervisor accesses, and for all supervisor's while EFLAGS.AC is clear (i32). */
   guardedTlb: 0x0f8,
   /** Record at which a run ended with `fault`, `restart` or `escaped` (i32). */
@@ -70,6 +70,15 @@ export const STATE = {
   /** The TLB entry that a compiled region keeps at hand for the stack: write tag (i64) and addend (i32). */
   stackTag: 0x4c0,
   stackAddend: 0x4c8,
+  /** Bits of {@link ATTENTION} (i32): while there are any, what lets events in or steps to another level ends the run. */
+  attention: 0x4cc,
+  /** Interrupts wait for one instruction more (i32), the one at `shadowRip` (i64); see `Cpu.holdInterrupts`. */
+  shadow: 0x4d0,
+  shadowRip: 0x4d8,
+  /** What `codeKey` is in 64-bit mode: for levels 0 to 2, for level 3 (i32 each). */
+  longKeys: 0x4e0,
+  /** The time-stamp counter on its way to an instruction (i64). */
+  timestamp: 0x4e8,
   /**
    * What the lazy flags are while one compiled region enters another (i32), by `FLAGS`: else `raw`, which is 0, and the
    * two words above are what they say.
@@ -77,7 +86,12 @@ export const STATE = {
   flagKind: 0x4fc,
   /** Values on their way between the bus and an instruction, up to 64 bytes. */
   bounce: 0x500,
+  /** The model-specific registers of `MSR_WORD`, i64 each. */
+  msrs: 0x540,
 } as const;
+
+/** Bits of {@link STATE.attention}: an NMI or interrupt is announced; a breakpoint is armed; NMIs wait for an IRET. */
+export const ATTENTION = { event: 1, breakpoint: 2, nmiMasked: 4 } as const;
 
 /** A segment register in {@link STATE.segments}. */
 export const SEGMENT = {

@@ -20,6 +20,8 @@ const CHUNK = 50_000;
 const COST = {
   /** An instruction in TypeScript. */
   escape: 100,
+  /** A look at the time. */
+  timestamp: 30,
   /** A turn of the run loop, an exception or interrupt included. */
   turn: 400,
   /** A block that the interpreter did not find by itself. */
@@ -79,6 +81,10 @@ export class SoftVcpu implements Vcpu {
         this.#forgetStackPage();
       },
       escape: (record: number) => this.#escape(record),
+      timestamp: () => {
+        this.#charge(COST.timestamp);
+        cpu.msrs.loadTsc(cpu.r.u32, STATE.timestamp / 4, STATE.timestamp / 4 + 1);
+      },
       segmentFault: (segment: number) => {
         cpu.fault.vector = segment === STATE.segments + SEGREG.ss * SEGMENT.size ? VECTOR.ss : VECTOR.gp;
         cpu.fault.error = 0;

@@ -43,7 +43,7 @@ export class InstructionBench {
     };
     this.cpu = new Cpu(bus);
     const { cpu } = this;
-    cpu.mode = 2 | MODE.flat | MODE.wholeCode | MODE.vex;
+    cpu.r.i32[STATE.codeKey / 4] = 2 | MODE.flat | MODE.wholeCode | MODE.vex;
     cpu.mmu.tlb.flush();
     const interpreter = generateInterpreter();
     this.#handlers = new HandlerTable(interpreter);
@@ -54,6 +54,7 @@ export class InstructionBench {
           cpu.mmu.translate(low, high, info, PRIVILEGE.supervisor),
         commit: () => cpu.mmu.commit(),
         escape: () => this.#escape(),
+        timestamp: () => {},
         segmentFault: () => {},
       },
     });

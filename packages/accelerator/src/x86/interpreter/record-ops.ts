@@ -169,12 +169,16 @@ export class RecordOps extends WasmOps {
     this.f.store('i32.store', this.zero, STATE.budget, this.f.op('i32.sub', this.budgetLeft(), instructions));
   }
 
+  protected leftAfter(): Value {
+    const { f } = this;
+    const count = f.op('i32.add', f.load('i32.load16_u', this.#record, RECORD.count), f.i32(1));
+    return f.op('i32.sub', this.budgetLeft(), count);
+  }
+
   /** Counts the block's instructions, this one included. @returns what is left of the budget. */
   #account(): Value {
-    const f = this.f;
-    const count = f.op('i32.add', f.load('i32.load16_u', this.#record, RECORD.count), f.i32(1));
-    const left = f.op('i32.sub', f.load('i32.load', this.zero, STATE.budget), count);
-    f.store('i32.store', this.zero, STATE.budget, left);
+    const left = this.leftAfter();
+    this.f.store('i32.store', this.zero, STATE.budget, left);
     return left;
   }
 

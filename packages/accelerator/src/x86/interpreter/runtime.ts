@@ -4,6 +4,7 @@ import { FunctionWriter, type Value } from '../wasm/function.ts';
 import type { ModuleWriter, Signature } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
 import { EXACT, EXACT_FUNCTIONS, type ExactRuntime, writeExact } from './exact-runtime.ts';
+import { FLAT_SEGMENT, RETURNS_FLAT, writeFlatCode, writeFlatStack, writeReturnsFlat } from './level-runtime.ts';
 import { LINK, RECORD, STOP } from './record.ts';
 import { STRING_RUN, STRING_RUNS, type StringRuntime, stringRuntime, writeStringRun } from './string-runtime.ts';
 import { tlbEntry } from './tlb-entry.ts';
@@ -31,6 +32,12 @@ export interface Runtime {
   readonly transfer: number;
   /** (kind, x, y): brings STATE's lazy flags up to date; see {@link FLAGS}. */
   readonly flags: number;
+  /** Puts the time-stamp counter into `STATE.timestamp`. */
+  readonly timestamp: number;
+  /** Segments of system calls and returns, see `level-runtime.ts`. */
+  readonly returnsFlat: number;
+  readonly flatStack: number;
+  readonly flatCode: number;
   /** (rip) → stop: goes where the jump cache says. `STATE.blockRip` is set already. */
   readonly dispatch: number;
   /** Iterations of repeated string instructions, see `string-runtime.ts`. */
@@ -47,7 +54,7 @@ export interface Runtime {
  */
 export const FLAGS = { raw: 0, add8: 1, sub8: 5, inc8: 9, dec8: 13 } as const;
 
-const COMMIT = { params: [], results: [] } as const;
+const NO_VALUES = { params: [], results: [] } as const;
 const MISS = { params: ['i64', 'i32', 'i32'], results: ['i32'] } as const;
 const SEGMENT_LINEAR = { params: ['i32', 'i32', 'i32'], results: ['i64'] } as const;
 const DISPATCH = { params: ['i64'], results: ['i32'] } as const;
@@ -66,7 +73,7 @@ export function importRuntime(module: ModuleWriter): Runtime {
   const signatures: Record<Exclude<keyof Runtime, 'strings' | 'x87' | 'exact'>, Signature> = {
     enter: HANDLER,
     enterLazily: HANDLER,
-    commit: COMMIT,
+    commit: NO_VALUES,
     escape: HANDLER,
     miss: MISS,
     missAt: MISS_AT,
@@ -75,6 +82,10 @@ export function importRuntime(module: ModuleWriter): Runtime {
     transfer: HANDLER,
     dispatch: DISPATCH,
     flags: FLAGS_SIGNATURE,
+    timestamp: NO_VALUES,
+    returnsFlat: RETURNS_FLAT,
+    flatStack: FLAT_SEGMENT,
+    flatCode: FLAT_SEGMENT,
   };
   const lazily = <T extends object>(into: T, name: string, signature: Signature): T =>
     Object.defineProperty(into, name, { get: () => module.import(name, signature) });
@@ -90,13 +101,14 @@ export function importRuntime(module: ModuleWriter): Runtime {
 export function writeRuntime(module: ModuleWriter): Runtime {
   if (module.type(HANDLER) !== HANDLER_TYPE) throw new Error('the runtime comes first in its module');
   const translate = module.import('translate', { params: ['i32', 'i32', 'i32'], results: ['i32'] });
-  const commitImport = module.import('commit', { params: [], results: [] });
+  const commitImport = module.import('commit', NO_VALUES);
   const escapeImport = module.import('escape', HANDLER);
+  const timestampImport = module.import('timestamp', NO_VALUES);
   const segmentFault = module.import('segmentFault', { params: ['i32'], results: [] });
   const runtime: Runtime = {
     enter: module.declare(HANDLER),
     enterLazily: module.declare(HANDLER),
-    commit: module.declare(COMMIT),
+    commit: module.declare(NO_VALUES),
     escape: module.declare(HANDLER),
     miss: module.declare(MISS),
     missAt: module.declare(MISS_AT),
@@ -105,6 +117,10 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     transfer: module.declare(HANDLER),
     dispatch: module.declare(DISPATCH),
     flags: module.declare(FLAGS_SIGNATURE),
+    timestamp: module.declare(NO_VALUES),
+    returnsFlat: module.declare(RETURNS_FLAT),
+    flatStack: module.declare(FLAT_SEGMENT),
+    flatCode: module.declare(FLAT_SEGMENT),
     strings: stringRuntime(() => module.declare(STRING_RUN)),
     x87: x87Runtime((_name, signature) => module.declare(signature)),
     exact: Object.fromEntries(EXACT_FUNCTIONS.map(name => [name, module.declare(EXACT)])) as Record<
@@ -127,9 +143,13 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     f.returnCallIndirect(HANDLER_TYPE, f.load('i32.load', record, RECORD.handler), record);
   define(runtime.enter, ['i32'], 'i32', f => enter(f, f.param(0)));
   define(runtime.escape, ['i32'], 'i32', f => f.return(f.call(escapeImport, 'i32', f.param(0))));
-  const commit = new FunctionWriter({ params: [], results: [] });
-  commit.callVoid(commitImport);
-  module.define(runtime.commit, commit.body());
+  const passOn = (index: number, imported: number): void => {
+    const f = new FunctionWriter(NO_VALUES);
+    f.callVoid(imported);
+    module.define(index, f.body());
+  };
+  passOn(runtime.commit, commitImport);
+  passOn(runtime.timestamp, timestampImport);
 
   const translated = (f: FunctionWriter, linear: Value, info: Value): void => {
     const high = f.op('i32.wrap_i64', f.op('i64.shr_u', linear, f.i64(32)));
@@ -230,6 +250,9 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     module.define(index, f.body());
   };
   defineAs(runtime.flags, FLAGS_SIGNATURE, writeFlags);
+  defineAs(runtime.returnsFlat, RETURNS_FLAT, writeReturnsFlat);
+  defineAs(runtime.flatStack, FLAT_SEGMENT, writeFlatStack);
+  defineAs(runtime.flatCode, FLAT_SEGMENT, writeFlatCode);
   for (const name of STRING_RUNS) defineAs(runtime.strings[name], STRING_RUN, f => writeStringRun(f, name));
   writeX87(runtime.x87, defineAs);
   for (const name of EXACT_FUNCTIONS) defineAs(runtime.exact[name], EXACT, f => writeExact(f, name));

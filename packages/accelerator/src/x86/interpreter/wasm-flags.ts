@@ -8,6 +8,9 @@ import { WasmIntegers } from './wasm-integers.ts';
 /** CF, CF xor OF and AF in {@link STATE.flagAux}. */
 const AUX = 0xc000_0000_0000_0008n;
 
+/** The flags that are not lazy, RF and VM apart. */
+const SYSTEM_FLAGS = 0x3c_7700;
+
 /** Flags, kept lazily in two words, wherever an engine has those. */
 export abstract class WasmFlags extends WasmIntegers {
   /** The two words of the lazy flags; see `STATE.flagResult` and `STATE.flagAux`. */
@@ -144,12 +147,21 @@ export abstract class WasmFlags extends WasmIntegers {
     return f.op('i32.or', f.op('i32.or', system, this.packFlags()), f.op('i32.shl', this.flag('of'), f.i32(11)));
   }
 
+  setRflags(value: Value): void {
+    const f = this.f;
+    const bit = (name: StatusFlag): Value =>
+      f.op('i32.and', f.op('i32.shr_u', value, f.i32(Math.log2(FLAG[name]))), f.i32(1));
+    const system = f.op('i32.or', f.op('i32.and', value, f.i32(SYSTEM_FLAGS)), f.i32(2));
+    f.store('i32.store', this.zero, STATE.flagsSystem, system);
+    this.setFlags({ cf: bit('cf'), pf: bit('pf'), af: bit('af'), zf: bit('zf'), sf: bit('sf'), of: bit('of') });
+  }
+
   mayChangeIf(): Value {
     return this.f.load('i32.load', this.zero, STATE.mayChangeIf);
   }
 
   atLevel0(): Value {
-    return this.f.load('i32.load', this.zero, STATE.level0);
+    return this.f.op('i32.eqz', this.f.load('i32.load', this.zero, STATE.cpl));
   }
 
   setUserAccess(condition: Value): void {

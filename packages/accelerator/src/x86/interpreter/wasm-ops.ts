@@ -8,14 +8,14 @@ import { X87_LAYOUT } from '../x87/state.ts';
 import { FSW } from '../x87/status.ts';
 import { ACCESS } from './access.ts';
 import { isRegister, STOP } from './record.ts';
-import { WasmAccess } from './wasm-access.ts';
+import { WasmSystem } from './wasm-system.ts';
 import { readExtended, writeExtended } from './x87-round.ts';
 
 /**
  * Descriptions of instructions as WebAssembly: what the engines that make WebAssembly have in common. Here: control,
  * SSE, MMX and x87.
  */
-export abstract class WasmOps extends WasmAccess implements Ops<Value> {
+export abstract class WasmOps extends WasmSystem implements Ops<Value> {
   /** Set once control has gone elsewhere: nothing follows. */
   ended = false;
 
@@ -236,7 +236,6 @@ export abstract class WasmOps extends WasmAccess implements Ops<Value> {
   abstract setGpr(w: Width, n: number, value: Value): void;
   abstract ah(): Value;
   abstract setAh(value: Value): void;
-  abstract nextRip(w: Width): Value;
   abstract iteration(): void;
   abstract branch(condition?: Value): void;
   abstract jump(w: Width, target: Value): void;

@@ -176,6 +176,12 @@ export class RegionOps extends RegionFlags {
     this.state.loadTlb();
   }
 
+  /** Who comes back to this region at the same level finds another TLB if EFLAGS.AC has changed. */
+  override flatCode(selector: Value): void {
+    super.flatCode(selector);
+    this.state.loadTlb();
+  }
+
   /** The memory operand's base is the stack pointer. */
   get #onStack(): boolean {
     return this.#insn.isMem && this.#insn.base === GPR.rsp && this.#insn.index < 0;
@@ -254,6 +260,10 @@ export class RegionOps extends RegionFlags {
     return this.f.op('i32.sub', this.state.left(), this.f.i32(this.#placed.before));
   }
 
+  protected leftAfter(): Value {
+    return this.f.op('i32.sub', this.budgetLeft(), this.f.i32(1));
+  }
+
   protected spend(instructions: Value): void {
     this.state.spend(instructions);
   }
@@ -302,6 +312,7 @@ export class RegionOps extends RegionFlags {
   escape(): void {
     const { f } = this;
     const state = this.state;
+    if (this.depth > 0) f.rare();
     const record = f.i32(this.#records.escape(this.#at, this.#insn, this.#placed.before));
     this.settle();
     state.spill();

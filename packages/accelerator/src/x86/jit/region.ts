@@ -53,6 +53,9 @@ export const pageOf = (place: number): number => Math.floor(place / 4096);
 /** Mnemonics whose branch is conditional. */
 const CONDITIONAL = /^(j(?!mp)|loop)/;
 
+/** Mnemonics after which control mostly comes back to the next instruction. */
+const COMES_BACK: ReadonlySet<string> = new Set(['call', 'syscall']);
+
 /** Finds the region of an entry in page 0, nearest code first. */
 export function findRegion(decoder: Decoder, source: CodeSource, entry: number): Region | undefined {
   const instructions = new Map<number, RegionInstruction & { straddles: boolean }>();
@@ -76,7 +79,7 @@ export function findRegion(decoder: Decoder, source: CodeSource, entry: number):
         const target = end + insn.immLo;
         if (relative && source.known(target)) work.push(target);
         if (CONDITIONAL.test(insn.row.mnemonic) && source.known(end)) work.push(end);
-        if (insn.row.mnemonic === 'call' && source.known(end)) {
+        if (COMES_BACK.has(insn.row.mnemonic) && source.known(end)) {
           work.push(end);
           entries.add(end);
           if (relative) entries.add(target);

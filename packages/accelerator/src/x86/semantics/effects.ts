@@ -39,6 +39,7 @@ const SETS: ReadonlySet<Name> = new Set([
   'flagsStep',
   'flagsResult',
   'setFlags',
+  'setRflags',
   'unpackFlags',
 ]);
 const ACCESSES: ReadonlySet<Name> = new Set(['load', 'store', 'probeWrite', 'raise', 'escape', 'iteration']);

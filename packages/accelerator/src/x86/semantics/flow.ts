@@ -3,34 +3,9 @@ import { GPR } from '../state.ts';
 import type { Description, Descriptions } from './description.ts';
 import type { Form, Width } from './form.ts';
 import type { Ops } from './ops.ts';
+import { probePush, push, STACK, top } from './stack.ts';
 
 // ---------------------------------------------------------------- stack
-
-function push<V>(o: Ops<V>, f: Form, w: Width, value: V): void {
-  const pointer = o.binary('sub', f.stack, o.gpr(f.stack, GPR.rsp), o.constant(f.stack, w / 8));
-  o.store(w, o.segment('ss', f.stack, pointer, w / 8, true), value);
-  o.setGpr(f.stack, GPR.rsp, pointer);
-}
-
-/** Faults where {@link push} would. */
-function probePush<V>(o: Ops<V>, f: Form, w: Width): void {
-  const pointer = o.binary('sub', f.stack, o.gpr(f.stack, GPR.rsp), o.constant(f.stack, w / 8));
-  o.probeWrite(w / 8, o.segment('ss', f.stack, pointer, w / 8, true));
-}
-
-/** Reads the top of the stack; `release` then moves the pointer past it. */
-function top<V>(o: Ops<V>, f: Form, w: Width): { value: V; release: (extra?: V) => void } {
-  const pointer = o.gpr(f.stack, GPR.rsp);
-  return {
-    value: o.load(w, o.segment('ss', f.stack, pointer, w / 8, false)),
-    release(extra) {
-      const past = o.binary('add', f.stack, pointer, o.constant(f.stack, w / 8));
-      o.setGpr(f.stack, GPR.rsp, extra === undefined ? past : o.binary('add', f.stack, past, extra));
-    },
-  };
-}
-
-const STACK = ['opsize', 'stack', 'flat'] as const;
 
 const pushOperand: Description = {
   hot: true,
@@ -52,26 +27,6 @@ const popOperand: Description = {
     const { value, release } = top(o, f, f.opsize);
     release();
     o.write(0, value); // after the pointer moved, so that POP rSP leaves what was popped
-  },
-};
-
-const pushf: Description = {
-  hot: true,
-  dimensions: STACK,
-  run(o, f) {
-    o.if(
-      o.systemFlag('vm'),
-      () => o.escape(),
-      () => {
-        const flags = o.rflags();
-        push(
-          o,
-          f,
-          f.opsize,
-          f.opsize === 64 ? o.zeroExtend(32, 64, flags) : f.opsize === 16 ? o.truncate(32, 16, flags) : flags,
-        );
-      },
-    );
   },
 };
 
@@ -173,19 +128,9 @@ const jcxz: Description = {
   run: (o, f) => o.branch(o.compare('eq', f.asize, o.gpr(f.asize, GPR.rcx), o.constant(f.asize, 0))),
 };
 
-/** CLAC and STAC, which are no instructions above level 0. */
-const userAccess = (value: 0 | 1): Description => ({
-  run(o) {
-    const no = o.compare('eq', 32, o.atLevel0(), o.constant(32, 0));
-    o.if(no, () => o.raise(6));
-    o.setUserAccess(o.constant(32, value));
-  },
-});
-
 export const flow = {
   push: pushOperand,
   pop: popOperand,
-  pushf,
   leave,
   jmp,
   call,
@@ -195,14 +140,4 @@ export const flow = {
   loopz: loop(1),
   loopnz: loop(0),
   jcxz,
-  clac: userAccess(0),
-  stac: userAccess(1),
-  cli: {
-    run: o =>
-      o.if(
-        o.mayChangeIf(),
-        () => o.setSystemFlag('if', o.constant(32, 0)),
-        () => o.escape(),
-      ),
-  },
 } satisfies Descriptions;

@@ -3,6 +3,7 @@ import type { Description } from './description.ts';
 import { flow } from './flow.ts';
 import { integer } from './integer.ts';
 import { strings } from './string.ts';
+import { system } from './system.ts';
 import { vectorCompare } from './vector-compare.ts';
 import { vectorConvert } from './vector-convert.ts';
 import { vectorCrypto } from './vector-crypto.ts';
@@ -20,6 +21,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ...bitManipulation,
   ...flow,
   ...strings,
+  ...system,
   ...vectorMove,
   ...vectorInteger,
   ...vectorShuffle,

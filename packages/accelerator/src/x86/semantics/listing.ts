@@ -5,6 +5,7 @@ import type {
   Cell,
   Comparison,
   ExactFunction,
+  FrequentMsr,
   Lane,
   Ops,
   SegmentRole,
@@ -172,11 +173,45 @@ export class Listing implements Ops<string> {
   setUserAccess(condition: string): void {
     this.#line(`ac, user access ← ${condition}`);
   }
+  setRflags(value: string): void {
+    this.#line(`rflags ← ${value}`);
+  }
   packFlags(): string {
     return this.#let('flags as LAHF packs them');
   }
   unpackFlags(value: string): void {
     this.#line(`flags ← ${value} as SAHF takes them`);
+  }
+
+  uninterrupted(): string {
+    return this.#let('the run goes on');
+  }
+  holdInterrupts(): void {
+    this.#line('interrupts wait for the next instruction');
+  }
+  systemCallsEnabled(): string {
+    return this.#let('efer.sce');
+  }
+  mayReadTimestamp(): string {
+    return this.#let('the time-stamp counter may be read');
+  }
+  timestamp(): string {
+    return this.#let('time-stamp counter');
+  }
+  msr(name: FrequentMsr): string {
+    return this.#let(`msr ${name}`);
+  }
+  swapGs(): void {
+    this.#line('gs base ↔ kernel gs base');
+  }
+  returnsFlat(cs: string, ss: string): string {
+    return this.#let(`flat segments for ${cs}, ${ss}`);
+  }
+  flatStack(selector: string): void {
+    this.#line(`ss ← ${selector}, flat`);
+  }
+  flatCode(selector: string): void {
+    this.#line(`cs ← ${selector}, flat`);
   }
 
   if(condition: string, yes: () => void, no?: () => void): void {

@@ -24,6 +24,9 @@ export type SystemFlag = Exclude<keyof typeof FLAG, StatusFlag>;
 /** A segment by role: the effective segment of the memory operand, or a fixed one. */
 export type SegmentRole = 'effective' | 'es' | 'ss';
 
+/** Model-specific registers that descriptions use. */
+export type FrequentMsr = 'star' | 'lstar' | 'fmask' | 'tscAux';
+
 export type X87Word = 'control' | 'status' | 'tags';
 /** Number of a register that is none: for what an instruction needs on its way. */
 export const X87_TEMPORARY = 10;
@@ -141,10 +144,40 @@ export interface Ops<V> {
   atLevel0(): V;
   /** Sets EFLAGS.AC to a condition at CPL 0, and with it whether SMAP lets user pages be touched (SDM vol. 3 §4.6.1). */
   setUserAccess(condition: V): void;
+  /** Replaces RFLAGS; RF and VM become 0. Nothing that follows from IOPL or AC is worked out. */
+  setRflags(value: V): void;
   /** CF, PF, AF, ZF and SF as LAHF packs them. */
   packFlags(): V;
   /** The reverse of {@link packFlags}; OF stays. */
   unpackFlags(value: V): void;
+
+  // ---- levels and events
+  /**
+   * A condition: nobody waits for the run to end with this instruction. No NMI or interrupt is announced, no breakpoint
+   * armed, no NMI under way, and the budget goes on. Without it, {@link escape} has what lets events in.
+   */
+  uninterrupted(): V;
+  /** STI's: interrupts wait until after the next instruction. */
+  holdInterrupts(): void;
+  /** A condition: EFER.SCE is set. */
+  systemCallsEnabled(): V;
+  /** A condition: RDTSC is allowed here. */
+  mayReadTimestamp(): V;
+  /** The time-stamp counter (64 bits). */
+  timestamp(): V;
+  /** 64 bits. */
+  msr(name: FrequentMsr): V;
+  /** Exchanges the base of GS with IA32_KERNEL_GS_BASE. */
+  swapGs(): void;
+  /**
+   * A condition: IRETQ at level 0 may load these selectors (32 bits) by {@link flatCode} and {@link flatStack}, as the
+   * GDT has just the segments for them that those make, and the data segments may stay. A null `ss` stands for itself.
+   */
+  returnsFlat(cs: V, ss: V): V;
+  /** Loads SS with all 4 GiB; the level is the selector's RPL. */
+  flatStack(selector: V): void;
+  /** Loads CS with flat 64-bit code, and the level (0 or 3) with the selector's RPL. RFLAGS has been loaded. */
+  flatCode(selector: V): void;
 
   // ---- control
   if(condition: V, yes: () => void, no?: () => void): void;

@@ -1,0 +1,68 @@
+import { MSR_WORD } from '../msr.ts';
+import { CR4, EFER, SEGREG } from '../registers.ts';
+import type { Width } from '../semantics/form.ts';
+import type { FrequentMsr } from '../semantics/ops.ts';
+import { SEGMENT, STATE } from '../state.ts';
+import type { Value } from '../wasm/function.ts';
+import { WasmAccess } from './wasm-access.ts';
+
+const GS_BASE = STATE.segments + SEGREG.gs * SEGMENT.size + SEGMENT.base;
+const KERNEL_GS_BASE = STATE.msrs + 4 * MSR_WORD.kernelGsBase;
+
+/** Levels, and events between instructions. */
+export abstract class WasmSystem extends WasmAccess {
+  /** What is left of the budget after this instruction. */
+  protected abstract leftAfter(): Value;
+
+  uninterrupted(): Value {
+    const { f } = this;
+    const calm = f.op('i32.eqz', f.load('i32.load', this.zero, STATE.attention));
+    return f.op('i32.and', calm, f.op('i32.ge_s', this.leftAfter(), this.zero));
+  }
+
+  holdInterrupts(): void {
+    const { f } = this;
+    f.store('i32.store', this.zero, STATE.shadow, f.i32(1));
+    f.store('i64.store', this.zero, STATE.shadowRip, this.nextRip(64));
+  }
+  abstract nextRip(w: Width): Value;
+
+  systemCallsEnabled(): Value {
+    const { f } = this;
+    return f.op('i32.and', f.load('i32.load', this.zero, STATE.efer), f.i32(EFER.sce));
+  }
+
+  mayReadTimestamp(): Value {
+    const { f } = this;
+    const restricted = f.op('i32.and', f.load('i32.load', this.zero, STATE.cr + 8 * 4), f.i32(CR4.tsd));
+    return f.op('i32.or', f.op('i32.eqz', restricted), this.atLevel0());
+  }
+
+  timestamp(): Value {
+    const { f } = this;
+    f.callVoid(this.runtime.timestamp);
+    return f.load('i64.load', this.zero, STATE.timestamp);
+  }
+
+  msr(name: FrequentMsr): Value {
+    return this.f.load('i64.load', this.zero, STATE.msrs + 4 * MSR_WORD[name]);
+  }
+
+  swapGs(): void {
+    const { f } = this;
+    const base = f.load('i64.load', this.zero, GS_BASE);
+    const other = f.load('i64.load', this.zero, KERNEL_GS_BASE);
+    f.store('i64.store', this.zero, GS_BASE, other);
+    f.store('i64.store', this.zero, KERNEL_GS_BASE, base);
+  }
+
+  returnsFlat(cs: Value, ss: Value): Value {
+    return this.f.call(this.runtime.returnsFlat, 'i32', cs, ss);
+  }
+  flatStack(selector: Value): void {
+    this.f.callVoid(this.runtime.flatStack, selector);
+  }
+  flatCode(selector: Value): void {
+    this.f.callVoid(this.runtime.flatCode, selector);
+  }
+}
