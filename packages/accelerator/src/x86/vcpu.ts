@@ -352,6 +352,8 @@ export class SoftVcpu implements Vcpu {
       return escaping.run(cpu, escaping.insn) ?? STOP.next;
     } catch (thrown) {
       if (thrown !== cpu.fault) throw thrown;
+      // After a task switch the fault is one of the new task, whose RIP is to be found by the record.
+      r.u32[STATE.blockRip / 4] = r.u32[STATE.rip / 4]! - r.u16[(record + RECORD.start) >> 1]!;
       return STOP.fault;
     }
   }
