@@ -22,11 +22,13 @@ describe('IN and OUT', () => {
     expect(cpu.r.gpr64(GPR.rax)).toBe(0x1234_5678n);
     bench.run('ee');
     bench.run('e7 70');
+    bench.run('66 ef');
     expect(bench.ports).toEqual([
       { port: 0x3f8, size: 2, value: -1 },
       { port: 0x80, size: 4, value: -1 },
       { port: 0x3f8, size: 1, value: 0x78 },
       { port: 0x70, size: 4, value: 0x1234_5678 },
+      { port: 0x3f8, size: 2, value: 0x5678 },
     ]);
   });
 });
@@ -78,6 +80,17 @@ describe('INS and OUTS', () => {
     bench.run('f3 6e');
     expect([cpu.r.rip, cpu.r.gpr32(GPR.rcx)]).toEqual([BigInt(AT.code + 2), 0]);
     expect(bench.ports.map(({ value }) => value)).toEqual(Array.from({ length: 66 }, (_, n) => n));
+  });
+
+  test('OUTSD takes what the overriding segment has', () => {
+    const { cpu } = bench.protected();
+    cpu.r.setSegment(SEGREG.fs, SELECTOR.data, 0x100n, 0xffff_ffff, 0xc093);
+    cpu.r.setGpr32(GPR.rsi, AT.data - 0x100);
+    cpu.r.setGpr32(GPR.rdx, 0x70);
+    bench.set32(AT.data, 0x1357_9bdf);
+    expect(bench.run('64 6f')).toBeUndefined();
+    expect(bench.ports).toEqual([{ port: 0x70, size: 4, value: 0x1357_9bdf }]);
+    expect(cpu.r.gpr32(GPR.rsi)).toBe(AT.data - 0x100 + 4);
   });
 
   test('INSW backwards', () => {

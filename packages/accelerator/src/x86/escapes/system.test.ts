@@ -355,3 +355,21 @@ describe('FPU and SSE state', () => {
     expect(cpu.x87.top).toBe(7);
   });
 });
+
+describe('cache control and performance counters (SDM vol. 2)', () => {
+  test.each([
+    ['INVD', '0f 08'],
+    ['WBINVD', '0f 09'],
+    ['WBNOINVD', 'f3 0f 09'],
+  ])('%s: at level 0 only', (_, code) => {
+    bench.protected();
+    expect(bench.run(code)).toBeUndefined();
+    bench.protected(3);
+    expect(bench.run(code)).toEqual(gp());
+  });
+
+  test('RDPMC: #GP, as there is no counter', () => {
+    bench.protected();
+    expect(bench.run('0f 33')).toEqual(gp());
+  });
+});
