@@ -9,5 +9,7 @@ export default {
   transform: {
     '\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } }],
   },
+  // Which rows of the instruction tables are executed: see test/differential/directed.ts.
+  setupFilesAfterEnv: process.env.MAINBOARD_ROWS ? ['<rootDir>/test/differential/executed-rows.setup.ts'] : [],
   reporters: ['<rootDir>/scripts/jest-reporter.mjs'],
 };

@@ -4,6 +4,8 @@ import { hasFeature } from '../../packages/accelerator/src/x86/cpuid.ts';
 import type { Feature, Row } from '../../packages/accelerator/src/x86/isa/row.ts';
 import type { Bits } from './case.ts';
 import { differences } from './compare.ts';
+import { coverageOf, nameOf } from './coverage.ts';
+import { directedRows } from './directed.ts';
 import { userRows } from './rows.ts';
 import { type Divergence, Runner, TIERS, type Tier } from './runner.ts';
 import { disassemble, formatOutcome, parseCase, report } from './show.ts';
@@ -11,8 +13,9 @@ import { shrink } from './shrink.ts';
 import { Silicon, siliconFeatures } from './silicon.ts';
 import { Software } from './software.ts';
 
-const USAGE = `usage: npm run differential -- [--seconds N] [--seed N] [--bits 16|32|64|all] [--tiers off,eager] [--rows TEXT] [--shown N]
-         random cases; TEXT is a mnemonic or an opcode as in the tables: 'shl', '0f ac'
+const USAGE = `usage: npm run differential -- [--seconds N] [--seed N] [--bits 16|32|64|all] [--tiers off,eager] [--rows TEXT] [--shown N] [--directed]
+         random cases; TEXT is a mnemonic or an opcode as in the tables: 'shl', '0f ac'; --directed also runs the
+         directed tests, and says which rows of the tables are executed by either
        npm run differential -- [--tiers …] --case 'code=… rax=… …'
          one case, as a report has it`;
 /** Sequences of each row between two looks at the clock. */
@@ -25,6 +28,7 @@ interface Options {
   readonly seed: number;
   readonly rows: string;
   readonly shown: number;
+  readonly directed: boolean;
 }
 
 /** @returns the exit status. */
@@ -43,9 +47,7 @@ function one(text: string, tiers: readonly Tier[], silicon: Silicon): number {
   return status;
 }
 
-const name = ({ opcode, mnemonic }: Row): string => `${opcode} ${mnemonic}`;
-
-function many({ bits, tiers, seconds, seed, rows: wanted, shown }: Options, silicon: Silicon): number {
+function many({ bits, tiers, seconds, seed, rows: wanted, shown, directed }: Options, silicon: Silicon): number {
   const onSilicon = siliconFeatures();
   const has = (feature: Feature): boolean => onSilicon(feature) && hasFeature(feature);
   const isWanted = ({ opcode, mnemonic }: Row): boolean => wanted === '' || mnemonic === wanted || opcode === wanted;
@@ -81,9 +83,12 @@ function many({ bits, tiers, seconds, seed, rows: wanted, shown }: Options, sili
       `${width}-bit code: ${runner.executed.size} of ${rows.length} rows executed, ${runner.combinations} combinations of form and outcome`,
     );
     const missed = rows.filter(row => !runner.executed.has(row));
-    if (missed.length > 0) console.log(`  not: ${missed.map(name).join(', ')}`);
+    if (missed.length > 0) console.log(`  not: ${missed.map(nameOf).join(', ')}`);
   }
-  return divergences === 0 ? 0 : 1;
+  if (!directed) return divergences === 0 ? 0 : 1;
+  const { lines, neither } = coverageOf(new Set(runners.flatMap(({ runner }) => [...runner.executed])), directedRows());
+  console.log(lines.join('\n'));
+  return divergences + neither.length === 0 ? 0 : 1;
 }
 
 const { values } = parseArgs({
@@ -94,6 +99,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     rows: { type: 'string', default: '' },
     shown: { type: 'string', default: '5' },
+    directed: { type: 'boolean', default: false },
     case: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -110,11 +116,11 @@ if (values.help || !bits || tiers.length === 0) {
   process.exitCode = 2;
 } else {
   try {
-    const { rows } = values;
+    const { rows, directed } = values;
     const [seconds, seed, shown] = [Number(values.seconds), Number(values.seed), Number(values.shown)];
     process.exitCode =
       values.case === undefined
-        ? many({ bits, tiers, seconds, seed, rows, shown }, silicon)
+        ? many({ bits, tiers, seconds, seed, rows, shown, directed }, silicon)
         : one(values.case, tiers, silicon);
   } finally {
     silicon.dispose();

@@ -7,6 +7,7 @@ import { formOf, kindOf } from './form.ts';
 import { type Generated, Generator } from './generate.ts';
 import { Random } from './random.ts';
 import { alwaysFaults } from './rows.ts';
+import { Seen } from './seen.ts';
 import type { Silicon } from './silicon.ts';
 import { Software } from './software.ts';
 
@@ -37,7 +38,7 @@ export class Runner {
   /** Rows with at least one case that ended without an exception, or that always raise one. */
   readonly executed = new Set<Row>();
   /** Forms of instructions with what came of them. */
-  readonly #seen = new Set<string>();
+  readonly #seen = new Seen();
   readonly #kept: Generated[] = [];
   sequences = 0;
   cases = 0;
@@ -93,8 +94,7 @@ export class Runner {
     else if (silicon.vector === 3 || alwaysFaults(made.row)) this.executed.add(made.row);
     const kind = kindOf(silicon);
     const combination = `${formOf(made.parts[made.main]!.insn)} ${kind}`;
-    if (this.#seen.has(combination)) return;
-    this.#seen.add(combination);
+    if (!this.#seen.add(combination)) return;
     if (silicon.vector === TIMEOUT) return;
     if (this.#kept.length < MAX_KEPT) this.#kept.push(made);
     else this.#kept[this.#random.below(MAX_KEPT)] = made;
