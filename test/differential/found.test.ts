@@ -89,6 +89,11 @@ const CASES: readonly (readonly [instruction: string, before: string, after: str
     'bits=64 code=f34ca6 rip=10000fff flags=0 rcx=3 rsi=10010000 rdi=10012ffe',
     'vector=14 error=4 cr2=10013000 rip=10000fff flags=44 rcx=1 rsi=10010002 rdi=10013000',
   ],
+  [
+    'flags of a block before where an MMX instruction finds an x87 exception waiting',
+    'bits=16 code=660f8706000000909090903c700fdac3909090903c01 rip=10000fea flags=1 fcw=45 fsw=e4ca',
+    'vector=16 rip=ff7 flags=85 fcw=45 fsw=e4ca',
+  ],
   ['XSETBV above level 0', 'bits=64 code=3e670f01d1 rip=10000b69', 'vector=13 rip=10000b69 flags=0'],
 ];
 

@@ -2,6 +2,7 @@ import { type Decoded, OPERAND_KIND, SEG } from '../decode/decoded.ts';
 import { ADDRESSING, RECORD, STOP } from '../interpreter/record.ts';
 import { importRuntime } from '../interpreter/runtime.ts';
 import { formOf, pack, type Variant } from '../interpreter/variant.ts';
+import type { Row } from '../isa/row.ts';
 import { SEGREG } from '../registers.ts';
 import type { Description } from '../semantics/description.ts';
 import { type Effects, effectsOf } from '../semantics/effects.ts';
@@ -27,6 +28,9 @@ interface Prepared {
   readonly effects: Effects;
 }
 
+/** May fault before anything else: #UD, #NM or #MF. */
+const asksForUnit = ({ unit }: Row): boolean => unit === 'mmx' || (unit?.startsWith('sse') ?? false);
+
 /** What is the same for all instructions of a row and variant, by both. */
 const known = new Map<number, Prepared>();
 
@@ -42,7 +46,8 @@ function prepare({ row, opsize, asize, rep, seg, isMem, operands }: Decoded, pla
   if (!prepared) {
     const form = formOf(row, variant);
     const description = descriptionOf(row.mnemonic) ?? ESCAPE;
-    prepared = { description, form, effects: effectsOf(description, form) };
+    const effects = effectsOf(description, form);
+    prepared = { description, form, effects: asksForUnit(row) ? { ...effects, exits: true } : effects };
     known.set(key, prepared);
   }
   return prepared;
