@@ -68,7 +68,7 @@ export function siliconProgram(): Uint8Array {
   start(a);
   handler(a);
   a.align(16);
-  for (const name of ['inputs', 'outputs', 'count', 'code', 'data', 'scratch']) {
+  for (const name of ['count', 'scratch']) {
     a.label(name);
     a.dq(0);
   }
@@ -81,8 +81,17 @@ export function siliconProgram(): Uint8Array {
   return a.assemble();
 }
 
-/** Where no case looks but by chance. */
+/** Where no case looks but by chance. Nothing else of the process stays, as Linux puts it where cases do look. */
 const ORIGIN = 0x5a5a_5a50_0000;
+/** Behind the program, as far apart as the largest is: outcomes, cases, and what cases run in, to write. */
+const AT = {
+  outputs: ORIGIN + 0x4000_0000,
+  inputs: ORIGIN + 0x8000_0000,
+  code: ORIGIN + 0xc000_0000,
+  data: ORIGIN + 0xd000_0000,
+  end: ORIGIN + 0xe000_0000,
+} as const;
+const END_OF_USER_SPACE = 0x7fff_ffff_f000;
 /** Bytes of the stack that signals are taken on, behind the program: an XSAVE image takes up to 11 KiB. */
 const STACK = 0x4_0000;
 /** Bytes of address space for all cases, and for all outcomes. */
@@ -93,6 +102,7 @@ const SYSCALL = {
   write: 1,
   mmap: 9,
   mprotect: 10,
+  munmap: 11,
   rt_sigaction: 13,
   rt_sigreturn: 15,
   setitimer: 38,
@@ -103,6 +113,9 @@ const SYSCALL = {
   exit_group: 231,
   memfd_create: 319,
 } as const;
+const PT_LOAD = 1;
+const PT_GNU_STACK = 0x6474_e551;
+const PF = { execute: 1, write: 2, read: 4 } as const;
 const PROT = { read: 1, write: 2, execute: 4 } as const;
 const MAP = { shared: 1, private: 2, anonymous: 0x20, noReserve: 0x4000, fixedNoReplace: 0x10_0000 } as const;
 const ARCH_SET_GS = 0x1001;
@@ -127,7 +140,7 @@ const SAVED = { rip: 128, flags: 136, cs: 144, ss: 150, error: 152, vector: 160,
 const XSAVE = { used: 416, magic: 464, present: 512 } as const;
 const FP_XSTATE_MAGIC1 = 0x4650_5853;
 
-/** ELF header, and one segment with everything in it (System V ABI, "Object Files"). */
+/** ELF header, one segment with everything in it, and that the stack is not to be executed (System V ABI). */
 function header(a: Assembler): void {
   a.label('origin');
   a.db(0x7f, 'ELF', 2, 1, 1, 0);
@@ -136,10 +149,12 @@ function header(a: Assembler): void {
   a.dd(1);
   a.dq('start', 64, 0);
   a.dd(0);
-  a.dw(64, 56, 1, 0, 0, 0);
-  a.dd(1, PROT.read | PROT.write | PROT.execute);
+  a.dw(64, 56, 2, 0, 0, 0);
+  a.dd(PT_LOAD, PF.read | PF.write | PF.execute);
   a.dq(0, ORIGIN, ORIGIN);
   a.dq(distance('origin', 'end'), distance('origin', 'end', STACK), 0x1000);
+  a.dd(PT_GNU_STACK, PF.read | PF.write);
+  a.dq(0, 0, 0, 0, 0, 16);
 }
 
 /** The arguments in RDI, RSI, RDX, R10, R8 and R9. */
@@ -153,19 +168,21 @@ function exit(a: Assembler, status: number): void {
   call(a, 'exit_group');
 }
 
-/** RAX is memory that is there once it is used. */
-function reserve(a: Assembler): void {
-  a.xor(edi, edi);
-  a.mov(rsi, ROOM);
+/** Memory that is there once it is used. */
+function reserve(a: Assembler, address: number): void {
+  a.mov(rdi, address);
+  a.mov(esi, ROOM);
   a.mov(edx, PROT.read | PROT.write);
-  a.mov(r10d, MAP.private | MAP.anonymous | MAP.noReserve);
+  a.mov(r10d, MAP.private | MAP.anonymous | MAP.noReserve | MAP.fixedNoReplace);
   a.mov(r8, -1);
   a.xor(r9d, r9d);
   call(a, 'mmap');
+  a.test(rax, rax);
+  a.js('failed');
 }
 
-/** Maps memory twice: where it belongs, and anywhere to write, which `alias` remembers. */
-function mapTwice(a: Assembler, address: number, size: number, protection: number, alias: string): void {
+/** Maps memory twice: where it belongs, and at `alias` to write. */
+function mapTwice(a: Assembler, address: number, size: number, protection: number, alias: number): void {
   a.lea(rdi, m('empty'));
   a.xor(esi, esi);
   call(a, 'memfd_create');
@@ -173,21 +190,20 @@ function mapTwice(a: Assembler, address: number, size: number, protection: numbe
   a.mov(rdi, rbx);
   a.mov(esi, size);
   call(a, 'ftruncate');
-  for (const [place, allowed, flags] of [
-    [address, protection, MAP.fixedNoReplace],
-    [0, PROT.read | PROT.write, 0],
+  for (const [place, allowed] of [
+    [address, protection],
+    [alias, PROT.read | PROT.write],
   ] as const) {
-    a.mov(edi, place);
+    a.mov(rdi, place);
     a.mov(esi, size);
     a.mov(edx, allowed);
-    a.mov(r10d, MAP.shared | flags);
+    a.mov(r10d, MAP.shared | MAP.fixedNoReplace);
     a.mov(r8, rbx);
     a.xor(r9d, r9d);
     call(a, 'mmap');
     a.test(rax, rax);
     a.js('failed');
   }
-  a.mov(qword(alias), rax);
   // Present from the start: a page fault must say what the page allows.
   for (let at = 0; at < size; at += 0x1000) a.mov(al, byte(address + at));
 }
@@ -199,11 +215,12 @@ function start(a: Assembler): void {
   exit(a, 3);
 
   a.label('start');
-  reserve(a);
-  a.mov(qword('outputs'), rax);
-  reserve(a);
-  a.mov(qword('inputs'), rax);
-  a.mov(rbx, rax);
+  a.mov(rdi, AT.end);
+  a.mov(rsi, END_OF_USER_SPACE - AT.end);
+  call(a, 'munmap');
+  reserve(a, AT.outputs);
+  reserve(a, AT.inputs);
+  a.mov(rbx, AT.inputs);
   a.label('more');
   a.xor(edi, edi);
   a.mov(rsi, rbx);
@@ -213,7 +230,8 @@ function start(a: Assembler): void {
   a.test(rax, rax);
   a.jg('more');
   a.mov(rax, rbx);
-  a.sub(rax, qword('inputs'));
+  a.mov(rcx, AT.inputs);
+  a.sub(rax, rcx);
   a.xor(edx, edx);
   a.mov(ecx, INPUT_SIZE);
   a.div(rcx);
@@ -221,8 +239,8 @@ function start(a: Assembler): void {
   a.test(rax, rax);
   a.jz('finish');
 
-  mapTwice(a, CODE.address, CODE.size, PROT.read | PROT.execute, 'code');
-  mapTwice(a, DATA.address, DATA.size, PROT.read | PROT.write, 'data');
+  mapTwice(a, CODE.address, CODE.size, PROT.read | PROT.execute, AT.code);
+  mapTwice(a, DATA.address, DATA.size, PROT.read | PROT.write, AT.data);
   a.mov(edi, DATA.address + DATA.writable);
   a.mov(esi, DATA.size - DATA.writable);
   a.mov(edx, PROT.read);
@@ -241,7 +259,7 @@ function start(a: Assembler): void {
   // Without 16-bit segments, the other cases run all the same.
   a.cmp(qword('scratch'), 0);
   a.je('has16');
-  a.mov(rax, qword('inputs'));
+  a.mov(rax, AT.inputs);
   a.cmp(dword(rax, INPUT.bits), 16);
   a.je('no16');
   a.label('has16');
@@ -263,7 +281,7 @@ function start(a: Assembler): void {
   a.ud2(); // the handler takes it from here
 
   a.label('finish');
-  a.mov(rbx, qword('outputs'));
+  a.mov(rbx, AT.outputs);
   a.imul(rbp, qword('count'), OUTPUT_SIZE);
   a.label('write');
   a.test(rbp, rbp);
@@ -319,9 +337,11 @@ function handler(a: Assembler): void {
   a.test(rax, rax);
   a.js('next');
   a.imul(rbx, rax, INPUT_SIZE);
-  a.add(rbx, qword('inputs'));
+  a.mov(rcx, AT.inputs);
+  a.add(rbx, rcx);
   a.imul(rbp, rax, OUTPUT_SIZE);
-  a.add(rbp, qword('outputs'));
+  a.mov(rcx, AT.outputs);
+  a.add(rbp, rcx);
   store(a);
   a.label('next');
   a.inc(qword('at'));
@@ -329,7 +349,8 @@ function handler(a: Assembler): void {
   a.cmp(rax, qword('count'));
   a.je('finish');
   a.imul(rbx, rax, INPUT_SIZE);
-  a.add(rbx, qword('inputs'));
+  a.mov(rcx, AT.inputs);
+  a.add(rbx, rcx);
   load(a);
   a.ret();
 }
@@ -362,7 +383,7 @@ function store(a: Assembler): void {
   a.rep().movsq();
 
   // The quadwords (RCX) of memory that are not what they were: R9 counts them.
-  a.mov(r8, qword('data'));
+  a.mov(r8, AT.data);
   a.xor(ecx, ecx);
   a.xor(r9d, r9d);
   a.label('compare');
@@ -409,21 +430,21 @@ function load(a: Assembler): void {
   a.mov(ds, r9d);
   a.mov(es, r9d);
 
-  a.mov(rdi, qword('code'));
+  a.mov(rdi, AT.code);
   a.mov(al, 0xcc);
   a.mov(ecx, CODE.size);
   a.rep().stosb();
-  a.mov(rdi, qword('code'));
+  a.mov(rdi, AT.code);
   a.add(rdi, qword(rbx, INPUT.rip));
   a.sub(rdi, CODE.address);
   a.lea(rsi, m(rbx, INPUT.code));
   a.mov(ecx, MAX_CODE / 8);
   a.rep().movsq();
-  a.mov(rdi, qword('data'));
+  a.mov(rdi, AT.data);
   a.xor(eax, eax);
   a.mov(ecx, DATA.size / 8);
   a.rep().stosq();
-  a.mov(rdi, qword('data'));
+  a.mov(rdi, AT.data);
   a.add(rdi, WINDOW.offset);
   a.lea(rsi, m(rbx, INPUT.window));
   a.mov(ecx, WINDOW.size / 8);
