@@ -12,6 +12,9 @@ const ODD = /^(sysret|sysexit|monitor|mwait)$/;
 /** They change or show what is the same for all cases. */
 const BASES = /^(rd|wr)[fg]sbase$/;
 
+/** Their outcome is the system's, not the processor's alone. Those of the kernel's would be real calls. */
+const SYSTEM = /^(int|int1|iret|syscall|sysenter|cpuid|rdtscp?|rdpmc|rdpid|rdrand|rdseed|xgetbv|s[gil]dt|str|smsw)$/;
+
 /** Raises an exception whatever the operands are. */
 export const alwaysFaults = ({ mnemonic, privilege }: Row): boolean => privilege !== undefined || /^ud/.test(mnemonic);
 
@@ -33,6 +36,7 @@ export function userRows(bits: Bits, has: (feature: Feature) => boolean): Row[] 
       !(bits === 64 ? row.i64 : row.o64) &&
       isThere(row) &&
       !ODD.test(row.mnemonic) &&
+      !SYSTEM.test(row.mnemonic) &&
       !BASES.test(row.mnemonic) &&
       !touchesSegments(row) &&
       (row.cpuid === undefined || has(row.cpuid)),
