@@ -1,5 +1,6 @@
 import { ACCELERATOR_ARENA, type Machine } from '@mainboard/core';
-import { JUMP_CACHE, RECORDS, STATE, TLB } from '../../packages/accelerator/src/x86/state.ts';
+import { MSR_WORD } from '../../packages/accelerator/src/x86/msr.ts';
+import { CONTEXTS, JUMP_CACHE, RECORDS, STATE, TLB } from '../../packages/accelerator/src/x86/state.ts';
 
 /** Every page to which a guest's address may come, by its offset in the memory: 1 RAM, 2 ROM. */
 function pages(machine: Machine): Map<number, number> {
@@ -17,9 +18,11 @@ export function trespasses(machine: Machine): string[] {
     if (Buffer.compare(guest.bytes.subarray(from, to), new Uint8Array(to - from)) !== 0)
       found.push(`${what}: a byte has changed`);
   };
-  clean('behind the registers', STATE.bounce + 64, TLB.base);
+  clean('behind the registers', STATE.msrs + 8 * Object.keys(MSR_WORD).length, TLB.base);
   clean('behind the TLB', TLB.base + TLB.count * TLB.size, JUMP_CACHE.base);
-  clean('behind the jump cache', JUMP_CACHE.base + JUMP_CACHE.entries * JUMP_CACHE.entrySize, RECORDS.base);
+  clean('behind the jump cache', JUMP_CACHE.base + JUMP_CACHE.entries * JUMP_CACHE.entrySize, CONTEXTS.list);
+  clean('behind the list of entries', CONTEXTS.list + 4 * CONTEXTS.listed, CONTEXTS.base);
+  clean('behind the contexts', CONTEXTS.base + CONTEXTS.count * CONTEXTS.size, RECORDS.base);
   clean('behind the records', RECORDS.end, ACCELERATOR_ARENA);
   // The RAM that lies under the hole below 1 MiB, and what follows the last block.
   clean('RAM that is not mapped', ACCELERATOR_ARENA + 0xa_0000, ACCELERATOR_ARENA + 0x10_0000);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { PRIVILEGE } from './privilege.ts';
+import { TLB } from './state.ts';
 import { AT, VcpuBench } from './vcpu-bench.ts';
 
 let bench: VcpuBench;
@@ -182,10 +183,10 @@ describe('translations of code', () => {
   });
 
   test('a page that vanishes without INVLPG, under an instruction that is carried out in TypeScript', () => {
-    // MOV [entry of code], 2; MOV AL, [1024 pages on], which takes its place in the TLB; DIV of 128 bits, which
-    // TypeScript reads again.
-    const far = AT.code + 0x40_0000;
-    bench.view.setUint32(AT.pml4 + 0x2000 + 16, 0x83, true);
+    // MOV [entry of code], 2; MOV AL, [as many pages on as the TLB has entries], which takes its place there; DIV of
+    // 128 bits, which TypeScript reads again.
+    const far = AT.code + 4096 * TLB.entries;
+    bench.view.setUint32(AT.pml4 + 0x2000 + 8 * (far >> 21), 0x83, true);
     bench.set({ gpr: bench.vcpu.save().gpr.with(3, 5n).with(2, 1n) });
     bench.run(`c70425${hex(bench.entry(AT.code))}02000000 8a0425${hex(far)} 48f7f3 f4`);
     expect([bench.exception, Number(bench.vcpu.save().cr2), bench.stack(1)]).toEqual([14, AT.code + 18, AT.code + 18]);

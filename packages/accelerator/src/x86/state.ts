@@ -116,8 +116,9 @@ export const JUMP_CACHE = { base: 0x4_0000, entries: 16384, entrySize: 16, rip: 
  * addresses; −1 in a tag sends the access to `Mmu.translate`.
  */
 export const TLB = {
-  base: 0x2_0000,
-  entries: 1024,
+  base: 0x1_0000,
+  /** Twice as many as make a copy of 4 MiB miss at every page; with four times as many, nothing gets faster. */
+  entries: 2048,
   entrySize: 32,
   /** Tags of pages that may be read, written and executed without a further look (i64). */
   read: 0x00,
@@ -130,7 +131,7 @@ export const TLB = {
   /** In `page`: the page is the same in all process contexts. */
   global: 1,
   /** Bytes of one buffer. */
-  size: 1024 * 32,
+  size: 2048 * 32,
   /** How many there are. */
   count: 3,
 } as const;
@@ -138,10 +139,10 @@ export const TLB = {
 /** What is known of process contexts other than the current one: TLB entries that are put aside, see `Tlb`. */
 export const CONTEXTS = {
   /** Offsets of entries of the TLB (u32), which may hold what is not global. */
-  list: 0x3_8000,
-  listed: 4096,
+  list: 0x8_0000,
+  listed: 8192,
   /** An area for each context. */
-  base: 0x8_0000,
+  base: 0x8_8000,
   count: 8,
   /** Entries in an area at most. */
   most: 1024,

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ACCELERATOR_ARENA } from '@mainboard/core';
 import { PRIVILEGE } from './privilege.ts';
 import { CR4 } from './registers.ts';
-import { GPR } from './state.ts';
+import { GPR, TLB } from './state.ts';
 import { AT, TestBench } from './test-bench.ts';
 import { AT as AT_VCPU, VcpuBench } from './vcpu-bench.ts';
 
@@ -123,8 +123,8 @@ describe('MOV to CR3 without PCIDs (SDM vol. 3 §4.10.4.1)', () => {
 
   test('a global page and another one that take turns at one place', () => {
     setCr4(CR4.pge);
-    const far = 0x20_0000n + 1024n * 4096n; // the same entry of the TLB
-    bench.set64(TABLES + 0x2018, BigInt(TABLES + 0x4000) | FLAGS);
+    const far = 0x20_0000n + BigInt(TLB.entries) * 4096n; // the same entry of the TLB
+    bench.set64(TABLES + 0x2000 + 8 * Number(far >> 21n), BigInt(TABLES + 0x4000) | FLAGS);
     const mapFar = (physical: number, flags: bigint): void => bench.set64(TABLES + 0x4000, BigInt(physical) | flags);
     for (const [near, global] of [
       [true, GLOBAL],

@@ -6,7 +6,7 @@ import { ESCAPES } from '../escapes/index.ts';
 import { ROWS } from '../isa/rows.ts';
 import { MODE } from '../mode.ts';
 import { PRIVILEGE } from '../privilege.ts';
-import { RECORDS, SEGMENT, STATE } from '../state.ts';
+import { RECORDS, SEGMENT, STATE, TLB } from '../state.ts';
 import { x87Opcode } from '../x87/opcode.ts';
 import { generateInterpreter } from './generate.ts';
 import { HandlerTable } from './handler-table.ts';
@@ -59,7 +59,7 @@ export class InstructionBench {
       },
     });
     this.#run = instance.exports.enter as (record: number) => number;
-    cpu.r.i32[STATE.tlb / 4] = 0x2_0000;
+    cpu.r.i32[STATE.tlb / 4] = TLB.base;
   }
 
   #escape(): number {
