@@ -123,6 +123,21 @@ describe('paging modes', () => {
     expect(bench.accesses.at(-1)!.address).toBe(0x1_0000_0000);
   });
 
+  test('PSE-36: bits above the address bits of the model are reserved, and 21 always', () => {
+    for (const [model, reserved] of [
+      ['max', 0x20_0000],
+      ['pentium3', 0x2_0000],
+    ] as const) {
+      bench = new VcpuBench('off', model).protected();
+      bench.view.setUint32(cr3 + 4, reserved | 0x83, true);
+      bench.view.setUint32(cr3 + 8, (reserved >> 1) | 0x83, true);
+      bench.set({ cr3: BigInt(cr3), cr4: 0x10n, cr0: 0x8000_0011n });
+      expect(access(0x40_0000, READ)).toBe(-9);
+      expect(access(0x80_0000, READ)).toBe(STATE.bounce);
+    }
+    bench = new VcpuBench();
+  });
+
   test('§4.4 PAE paging: the pointers have no rights, bits 62:52 are reserved', () => {
     bench.protected();
     bench.view.setUint32(cr3 + 0x20 + 24, entries | 1, true);

@@ -100,6 +100,11 @@ export class Mmu {
     return offset + within;
   }
 
+  /** See `PageWalk.hasPdptes`. */
+  hasPdptes(cr3: number): boolean {
+    return this.#pages.hasPdptes(cr3);
+  }
+
   /** The physical page of the first byte of an access. @returns −1 on a fault */
   #walk(low: number, high: number, size: number, access: number, privilege: Privilege): number {
     const pages = this.#pages;

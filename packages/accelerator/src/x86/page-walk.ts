@@ -16,6 +16,8 @@ const PF = { p: 1, w: 2, u: 4, rsvd: 8, id: 0x10 } as const;
 const ADDRESS_HIGH = 0xff;
 /** Bits 62:52 of an entry, which PAE paging outside IA-32e mode reserves. */
 const RESERVED_PAE = 0x7ff0_0000;
+/** Bits 2:1 and 8:5 of a PDPTE. */
+const RESERVED_PDPTE = 0x1e6;
 
 /** Physical page number in an entry of 8 bytes. */
 const frameOf = (low: number, high: number): number => (low >>> 12) + (high & ADDRESS_HIGH) * 0x10_0000;
@@ -24,7 +26,7 @@ const frameOf = (low: number, high: number): number => (low >>> 12) + (high & AD
  * Walks the page tables (SDM vol. 3 §4.3–4.6) and sets their accessed and dirty bits. Linear addresses come as two
  * 32-bit halves, so that nothing here makes a bigint.
  *
- * DEVIATION §4.4.1: the four PDPTEs of PAE paging are read on every walk, and their reserved bits are not checked.
+ * DEVIATION §4.4.1: the four PDPTEs of PAE paging are read on every walk, not when CR3 is loaded.
  */
 export class PageWalk {
   readonly #r: Registers;
@@ -32,6 +34,8 @@ export class PageWalk {
   readonly #memory: PhysicalMemory;
   /** Address bits in the high half of an entry that the model does not have. */
   readonly #reservedHigh: number;
+  /** Bits of the entry for a page of 4 MiB: 21, and those above the address bits that the model has (PSE-36). */
+  readonly #reservedPde: number;
   readonly #hugePages: boolean;
 
   /** Of the last walk. */
@@ -49,6 +53,7 @@ export class PageWalk {
     this.#r = registers;
     this.#fault = fault;
     this.#memory = memory;
+    this.#reservedPde = 0x003f_e000 & ~((1 << (model.physicalBits - 19)) - 1);
     this.#hugePages = model.features.has('pdpe1gb');
     this.#reservedHigh = 0xf_ffff & ~((1 << (model.physicalBits - 32)) - 1);
   }
@@ -92,6 +97,21 @@ export class PageWalk {
     return -1;
   }
 
+  /**
+   * Whether the four PDPTEs of PAE paging that a value of CR3 leads to have no reserved bits set, as a load of CR3 asks
+   * (SDM vol. 3 §4.4.1).
+   */
+  hasPdptes(cr3: number): boolean {
+    const page = cr3 >>> 12;
+    return [0, 8, 16, 24].every(n => {
+      const at = (cr3 & 0xfe0) + n;
+      const entry = this.#memory.read32(page, at);
+      const high = this.#memory.read32(page, at + 4);
+      const reserved = (entry & RESERVED_PDPTE) | (high & (this.#reservedHigh | NX | RESERVED_PAE));
+      return (entry & PTE.p) === 0 || reserved === 0;
+    });
+  }
+
   /** 32-bit paging (SDM vol. 3 §4.3): two levels of 4-byte entries, pages of 4 KiB or 4 MiB. */
   #walk32(low: number, access: number, privilege: Privilege): number {
     const memory = this.#memory;
@@ -100,7 +120,7 @@ export class PageWalk {
     const pde = memory.read32(directory, pdeAt);
     if ((pde & PTE.p) === 0) return this.#pageFault(low, 0, access, privilege, 0);
     if (pde & PTE.ps && this.#r.cr4 & CR4.pse) {
-      if (pde & 0x0020_0000) return this.#pageFault(low, 0, access, privilege, PF.p | PF.rsvd);
+      if (pde & this.#reservedPde) return this.#pageFault(low, 0, access, privilege, PF.p | PF.rsvd);
       if (!this.#allows(pde, false, access, privilege)) return this.#pageFault(low, 0, access, privilege, PF.p);
       this.shift = 22;
       this.#mark(directory, pdeAt, pde, access);

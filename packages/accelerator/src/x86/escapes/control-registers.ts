@@ -32,6 +32,15 @@ const cr4Bits = (cpu: Cpu): number =>
 const DR7 = { fixed: 0x400, gd: 0x2000 } as const;
 const DR6 = { fixed: 0xffff_0ff0, zero: 0x1000, bd: 0x2000 } as const;
 
+/** #GP(0) when PAE paging with these registers has a PDPTE with reserved bits set (SDM vol. 3 §4.4.1). */
+function requirePdptes(cpu: Cpu, cr0: number, cr4: number, cr3: number): void {
+  const { r } = cpu;
+  if (cr0 & CR0.pg && cr4 & CR4.pae && !(r.efer & EFER.lma) && !cpu.mmu.hasPdptes(cr3)) cpu.gp();
+}
+/** Those whose change loads the PDPTEs. */
+const CR0_LOADS = CR0.pg | CR0.cd | CR0.nw;
+const CR4_LOADS = CR4.pae | CR4.pge | CR4.pse | CR4.smep;
+
 /** Loads CR0, with the switches between modes that hang on it (SDM vol. 2 MOV CR; vol. 3 §9.8.5). */
 export function writeCr0(cpu: Cpu, value: number): number {
   const { r } = cpu;
@@ -51,6 +60,7 @@ export function writeCr0(cpu: Cpu, value: number): number {
       r.efer &= ~EFER.lma;
     }
   }
+  if ((next ^ old) & CR0_LOADS) requirePdptes(cpu, next, r.cr4, r.u32[CR + 6]!);
   r.cr0 = next;
   if ((next ^ old) & (CR0.pg | CR0.wp | CR0.pe)) cpu.flushTlb();
   cpu.updateMode();
@@ -63,6 +73,7 @@ function writeCr4(cpu: Cpu, next: number): number {
   if (cpu.longMode && !(next & CR4.pae)) cpu.gp();
   const changed = next ^ r.cr4;
   if (changed & next & CR4.pcide && (!cpu.longMode || r.cr3 & 0xfffn)) cpu.gp();
+  if (changed & CR4_LOADS) requirePdptes(cpu, r.cr0, next, r.u32[CR + 6]!);
   r.cr4 = next;
   if (changed & (CR4.pse | CR4.pae | CR4.pge | CR4.pcide | CR4.smep | CR4.smap)) cpu.flushTlb();
   cpu.updateMode();
@@ -100,6 +111,7 @@ export function movToCr(cpu: Cpu, i: Decoded): number | undefined {
     const keep = (cpu.r.cr4 & CR4.pcide) !== 0 && high >>> 31 === 1;
     const address = keep ? high & 0x7fff_ffff : high;
     if (address >>> (cpu.model.physicalBits - 32)) cpu.gp();
+    requirePdptes(cpu, cpu.r.cr0, cpu.r.cr4, low);
     u32[CR + 6] = low;
     u32[CR + 7] = address;
     cpu.contextChanged(keep);

@@ -68,6 +68,34 @@ describe('MOV CR (SDM vol. 2)', () => {
     bench = new TestBench();
   });
 
+  test('vol. 3 §4.4.1 PAE paging: reserved bits of a PDPTE that is present are #GP, by CR3, CR0 and CR4', () => {
+    const tables = AT.data;
+    const begin = (entry: bigint): void => {
+      const { r } = bench.protected().cpu;
+      r.cr4 = CR4.pae;
+      bench.set64(tables + 0x20, 1n);
+      bench.set64(tables + 0x38, entry);
+    };
+    const enable = (): unknown => writeCr(0, BigInt(bench.cpu.r.cr0 | CR0.pg));
+    for (const entry of [3n, 5n, 0x21n, 0x101n, (1n << 40n) | 1n, (1n << 52n) | 1n, (1n << 63n) | 1n]) {
+      begin(entry);
+      bench.cpu.r.cr3 = BigInt(tables + 0x20);
+      expect(enable()).toEqual(gp());
+      expect(bench.cpu.r.cr0 & CR0.pg).toBe(0);
+      bench.cpu.r.cr3 = BigInt(tables + 0x1000);
+      expect(enable()).toBeUndefined();
+      expect(writeCr(3, BigInt(tables + 0x20))).toEqual(gp());
+      bench.cpu.r.cr3 = BigInt(tables + 0x20);
+      expect(writeCr(4, BigInt(CR4.pae | CR4.pge))).toEqual(gp());
+      expect(writeCr(4, BigInt(CR4.pae | CR4.tsd))).toBeUndefined();
+    }
+    for (const entry of [0x1e6n, 0xe19n]) {
+      begin(entry);
+      bench.cpu.r.cr3 = BigInt(tables + 0x20);
+      expect(enable()).toBeUndefined();
+    }
+  });
+
   test('level 0 only', () => {
     bench.protected(3);
     expect(bench.run('0f 20 c0')).toEqual(gp());
