@@ -253,6 +253,51 @@ describe('the trap flag (SDM vol. 3 §17.3.1.4)', () => {
     expect(bench.exception).toBe(0x25);
   });
 
+  test.each([
+    // [instruction, its code, distance of the RIP that the trap pushes]
+    ['JMP', 'eb10', 0x12],
+    ['Jcc that is not taken', '75fe', 2],
+    ['CALL', 'e810000000', 0x15],
+    ['a load', '8b042500000200', 7],
+    ['OUT', 'e680', 2],
+    ['CPUID', '0fa2', 2],
+    ['STI, whose shadow is for interrupts alone', 'fb', 1],
+    ['CLI', 'fa', 1],
+    ['MOV CR3', '0f22d8', 3],
+    ['WRMSR', '0f30', 2],
+    ['SSE', '0f58c1', 3],
+    ['x87', 'd9e8', 2],
+    ['PUSHF', '9c', 1],
+    ['IRETQ that leaves TF set', '48cf', 0x40],
+  ])('after %s', (_name, code, next) => {
+    bench.long();
+    const state = bench.vcpu.save();
+    // RAX = CR3, ECX = the MSR TSC_AUX, ZF; a frame for IRETQ
+    const gpr = state.gpr
+      .with(0, state.cr3)
+      .with(1, 0xc000_0103n)
+      .with(2, 0n)
+      .with(4, BigInt(AT.stack - 40));
+    for (const [n, value] of [AT.code + 0x40, 8, 0x102, AT.stack, 0x10].entries())
+      bench.view.setBigUint64(AT.stack - 40 + 8 * n, BigInt(value), true);
+    bench.set({ rflags: TF | 0x40n, gpr });
+    bench.put(AT.code + 0x40, 'f4');
+    bench.run(`${code}f4`);
+    expect([bench.exception, returnAddress() - AT.code]).toEqual([1, next]);
+    expect(bench.stack(2) & 0x100).toBe(0x100);
+  });
+
+  test('IRET that sets TF: after the instruction that it goes to', () => {
+    bench.long();
+    const state = bench.vcpu.save();
+    for (const [n, value] of [AT.code + 0x40, 8, 0x102, AT.stack, 0x10].entries())
+      bench.view.setBigUint64(AT.stack - 40 + 8 * n, BigInt(value), true);
+    bench.set({ gpr: state.gpr.with(4, BigInt(AT.stack - 40)) });
+    bench.put(AT.code + 0x40, 'ffc0 f4');
+    bench.run('48cf');
+    expect([bench.exception, returnAddress()]).toEqual([1, AT.code + 0x42]);
+  });
+
   test('MOV SS holds the trap back for one instruction', () => {
     bench.protected().set({ rflags: TF });
     bench.run('8ed3 ffc0 f4'); // SS := BX, which is null: no

@@ -102,6 +102,69 @@ describe('§5.8.3 call gates', () => {
     expect(call(SELECTOR.gate)).toEqual({ vector: VECTOR.np, error: SELECTOR.gate });
   });
 
+  test('a 16-bit gate: words, of the parameters too; the offset has 16 bits', () => {
+    const { cpu } = bench.protected(3);
+    bench.gate(AT.gdt + SELECTOR.gate, SELECTOR.code, 0x55_1234, 0xe4, 3);
+    bench.push(16, 0xaaaa, 0xbbbb, 0xcccc);
+    expect(call(SELECTOR.gate | 3)).toBeUndefined();
+    expect([cpu.cpl, cpu.r.rip]).toEqual([0, 0x1234n]);
+    const old = [(AT.stack3 - 6) & 0xffff, SELECTOR.userData];
+    expect(bench.stack(16, 7)).toEqual([AT.code + 7, SELECTOR.userCode, 0xcccc, 0xbbbb, 0xaaaa, ...old]);
+    expect(bench.run('66 ca 06 00')).toBeUndefined();
+    expect([cpu.cpl, cpu.r.rip, cpu.r.rsp]).toEqual([3, BigInt(AT.code + 7), BigInt(AT.stack3)]);
+  });
+
+  test('31 parameters; at the same level none are copied', () => {
+    bench.protected(3);
+    bench.gate(AT.gdt + SELECTOR.gate, SELECTOR.code, 0x1234, 0xec, 31);
+    const values = Array.from({ length: 31 }, (_, n) => n + 1);
+    bench.push(32, ...values);
+    expect(call(SELECTOR.gate | 3)).toBeUndefined();
+    expect(bench.stack(32, 33).slice(2)).toEqual(values.toReversed());
+    bench.protected();
+    bench.gate(AT.gdt + SELECTOR.gate, SELECTOR.code, 0x1234, 0xec, 2);
+    bench.push(32, 7);
+    expect(call(SELECTOR.gate)).toBeUndefined();
+    expect(bench.stack(32, 3)).toEqual([AT.code + 7, SELECTOR.code, 7]);
+  });
+
+  test('to a conforming segment: the level and the stack stay, by CALL and by JMP', () => {
+    const { cpu } = bench.protected(3);
+    bench.gate(AT.gdt + SELECTOR.gate, SELECTOR.conforming, 0x1234, 0xec, 2);
+    expect(call(SELECTOR.gate | 3)).toBeUndefined();
+    expect([cpu.cpl, cpu.r.selector(SEGREG.cs), cpu.r.rsp]).toEqual([
+      3,
+      SELECTOR.conforming | 3,
+      BigInt(AT.stack3 - 8),
+    ]);
+    expect(jmp(SELECTOR.gate | 3)).toBeUndefined();
+    expect(cpu.r.rip).toBe(0x1234n);
+  });
+
+  test('what the gate leads to: null is #GP(0), data #GP, an outer level #GP, absent #NP', () => {
+    for (const [selector, outcome] of [
+      [0, gp(0)],
+      [SELECTOR.data, gp(SELECTOR.data)],
+      [SELECTOR.userCode, gp(SELECTOR.userCode & ~3)],
+      [SELECTOR.absentCode, { vector: VECTOR.np, error: SELECTOR.absentCode }],
+    ] as const) {
+      bench.protected();
+      bench.gate(AT.gdt + SELECTOR.gate, selector, 0x1234, 0xec);
+      expect(call(SELECTOR.gate)).toEqual(outcome);
+    }
+  });
+
+  test('no stack for the level: #TS; one with no room for the frame: #SS; nothing has changed', () => {
+    const { cpu } = bench.protected(3);
+    bench.gate(AT.gdt + SELECTOR.gate, SELECTOR.code, 0x1234, 0xec);
+    bench.set32(AT.tss + 8, SELECTOR.readOnly);
+    expect(call(SELECTOR.gate | 3)).toEqual({ vector: VECTOR.ts, error: SELECTOR.readOnly });
+    bench.descriptor(SELECTOR.absentStack, 0, 0xff, 0x92, 4);
+    bench.set32(AT.tss + 8, SELECTOR.absentStack);
+    expect(call(SELECTOR.gate | 3)).toEqual({ vector: VECTOR.ss, error: SELECTOR.absentStack });
+    expect([cpu.cpl, cpu.r.rip, cpu.r.rsp]).toEqual([3, BigInt(AT.code), BigInt(AT.stack3)]);
+  });
+
   test('JMP does not change the level', () => {
     bench.protected(3);
     bench.gate(AT.gdt + SELECTOR.gate, SELECTOR.code, 0x1234, 0xec);
