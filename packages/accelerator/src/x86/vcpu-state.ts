@@ -3,8 +3,37 @@ import type { Cpu } from './cpu.ts';
 import { deliver } from './interrupts.ts';
 import { MSR } from './msr.ts';
 import { RIGHTS, SEGREG } from './registers.ts';
-import { STATE } from './state.ts';
+import { GPR, STATE } from './state.ts';
 import { FXSAVE_LAYOUT, readFxsave, writeFxsave } from './x87/fxsave.ts';
+
+/** As after power-on and RESET# (SDM vol. 3 table 9-1). */
+export function resetState(cpu: Cpu): void {
+  const { r } = cpu;
+  r.u8.fill(0, 0, STATE.bounce);
+  r.setGpr64(GPR.rdx, BigInt(cpu.model.signature));
+  r.rip = 0xfff0n;
+  r.flags = 2;
+  for (let n = 0; n < 8; n++)
+    r.setSegment(n, 0, 0n, 0xffff, n === SEGREG.cs ? 0x9b : n === SEGREG.ldtr ? 0x82 : n === SEGREG.tr ? 0x8b : 0x93);
+  r.setSegment(SEGREG.cs, 0xf000, 0xffff_0000n, 0xffff, 0x9b);
+  r.cr0 = 0x6000_0010;
+  r.u32[STATE.gdtr / 4 + 2] = 0xffff;
+  r.u32[STATE.idtr / 4 + 2] = 0xffff;
+  r.u32[STATE.dr / 4 + 12] = 0xffff_0ff0;
+  r.u32[STATE.dr / 4 + 14] = 0x400;
+  cpu.setMxcsr(0x1f80);
+  r.u64[STATE.xcr0 / 8] = 1n;
+  cpu.x87.reset();
+  cpu.msrs.reset();
+  cpu.cpl = 0;
+  cpu.halted = false;
+  cpu.shadow = false;
+  cpu.nmiMasked = false;
+  cpu.breakpoints.update();
+  cpu.updateMode();
+  cpu.flushTlb();
+  cpu.code.clear();
+}
 
 /** Copies the architectural state out. @param nmiPending an NMI waits, which the pins know of */
 export function saveState(cpu: Cpu, nmiPending: boolean): CpuState {

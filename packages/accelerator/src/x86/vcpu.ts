@@ -10,8 +10,8 @@ import { Jit } from './jit/jit.ts';
 import type { JitMode } from './jit/jit-mode.ts';
 import { CS_BASE } from './predecoder.ts';
 import { SEGREG } from './registers.ts';
-import { FLAG, GPR, SEGMENT, STATE } from './state.ts';
-import { restoreState, saveState } from './vcpu-state.ts';
+import { FLAG, SEGMENT, STATE } from './state.ts';
+import { resetState, restoreState, saveState } from './vcpu-state.ts';
 import { isVirtualInterruptDue } from './virtual-interrupts.ts';
 
 /** Instructions between two looks at the clock, give or take what is in {@link COST}. */
@@ -360,37 +360,12 @@ export class SoftVcpu implements Vcpu {
 
   // ---------------------------------------------------------------- state
 
-  /** Power-on and RESET# (SDM vol. 3 table 9-1). */
+  /** Power-on and RESET#. */
   reset(): void {
-    const { cpu } = this;
-    const { r } = cpu;
-    r.u8.fill(0, 0, STATE.bounce);
-    r.setGpr64(GPR.rdx, BigInt(cpu.model.signature));
-    r.rip = 0xfff0n;
-    r.flags = 2;
-    for (let n = 0; n < 8; n++)
-      r.setSegment(n, 0, 0n, 0xffff, n === SEGREG.cs ? 0x9b : n === SEGREG.ldtr ? 0x82 : n === SEGREG.tr ? 0x8b : 0x93);
-    r.setSegment(SEGREG.cs, 0xf000, 0xffff_0000n, 0xffff, 0x9b);
-    r.cr0 = 0x6000_0010;
-    r.u32[STATE.gdtr / 4 + 2] = 0xffff;
-    r.u32[STATE.idtr / 4 + 2] = 0xffff;
-    r.u32[STATE.dr / 4 + 12] = 0xffff_0ff0;
-    r.u32[STATE.dr / 4 + 14] = 0x400;
-    cpu.setMxcsr(0x1f80);
-    r.u64[STATE.xcr0 / 8] = 1n;
-    cpu.x87.reset();
-    cpu.msrs.reset();
-    cpu.cpl = 0;
-    cpu.halted = false;
-    cpu.shadow = false;
-    cpu.nmiMasked = false;
+    resetState(this.cpu);
     this.#nmi = false;
     this.#announce();
     this.#instructions = 0;
-    cpu.breakpoints.update();
-    cpu.updateMode();
-    cpu.flushTlb();
-    cpu.code.clear();
     this.#interrupt();
   }
 
