@@ -10,7 +10,7 @@ import { Fault, VECTOR } from './fault.ts';
 import { STOP } from './interpreter/record.ts';
 import { JumpCache } from './jump-cache.ts';
 import { Mmu } from './mmu.ts';
-import { MODE } from './mode.ts';
+import { FLAT_MODE, LONG_MODE, MODE } from './mode.ts';
 import { Msrs } from './msr.ts';
 import { floatState } from './mxcsr.ts';
 import { ParavirtualClock } from './paravirtual-clock.ts';
@@ -21,8 +21,11 @@ import { X87Bridge } from './x87/bridge.ts';
 import { X87 } from './x87/state.ts';
 import { EXCEPTIONS } from './x87/status.ts';
 
-/** The mode of 64-bit code below level 3. */
-const LONG = 2 | MODE.flat | MODE.wholeCode | MODE.vex;
+/** Where the keys lie that code changes the level by, and modes below level 3. */
+const LEVEL_KEYS = [
+  [STATE.longKeys / 4, LONG_MODE],
+  [STATE.flatKeys / 4, FLAT_MODE],
+] as const;
 
 /**
  * One processor as its instructions see it: registers, memory ({@link CpuMemory}), mode. Instructions that run
@@ -178,8 +181,10 @@ export class Cpu extends CpuMemory {
   #updateKey(mode = this.mode): void {
     const { i32 } = this.r;
     i32[STATE.codeKey / 4] = this.jumps.key(mode);
-    i32[STATE.longKeys / 4] = this.jumps.key(LONG);
-    i32[STATE.longKeys / 4 + 1] = this.jumps.key(LONG | MODE.user);
+    for (const [at, below] of LEVEL_KEYS) {
+      i32[at] = this.jumps.key(below);
+      i32[at + 1] = this.jumps.key(below | MODE.user);
+    }
   }
 
   /** What the jump cache knows is void: translations changed, or CS moved. */

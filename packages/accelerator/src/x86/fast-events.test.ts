@@ -11,7 +11,7 @@ const PAGES = [AT.gdt, AT.idt, AT.tss, AT.stack0 - 0x1000, AT.stack0, AT.stack3 
 /** All that an event may change, but for the generation in code keys, which tells how often the TLB was flushed. */
 function stateOf({ cpu }: TestBench): unknown {
   const state = cpu.r.u8.slice(0, STATE.bounce);
-  for (const key of [STATE.codeKey, STATE.longKeys, STATE.longKeys + 4])
+  for (const key of [STATE.codeKey, STATE.longKeys, STATE.longKeys + 4, STATE.flatKeys, STATE.flatKeys + 4])
     new DataView(state.buffer).setInt32(key, cpu.r.i32[key / 4]! & 63, true);
   state.fill(0, STATE.faultVector, STATE.faultError + 4);
   const { cpl, mode, shadow, halted, nmiMasked } = cpu;

@@ -77,6 +77,8 @@ export const STATE = {
   shadowRip: 0x4d8,
   /** What `codeKey` is in 64-bit mode: for levels 0 to 2, for level 3 (i32 each). */
   longKeys: 0x4e0,
+  /** The same of flat 32-bit code in protected mode. */
+  flatKeys: 0x4f0,
   /** The time-stamp counter on its way to an instruction (i64). */
   timestamp: 0x4e8,
   /**

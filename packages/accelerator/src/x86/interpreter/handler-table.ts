@@ -7,21 +7,7 @@ import type { Addressing } from './record.ts';
 import { maskOf, pack, type Variant } from './variant.ts';
 
 /** Escapes after which the next instruction is not the one that follows. */
-const ENDING = new Set([
-  'call far',
-  'jmp far',
-  'ret far',
-  'int',
-  'int1',
-  'int3',
-  'sysenter',
-  'sysexit',
-  'hlt',
-  'ud0',
-  'ud1',
-  'ud2',
-  'rsm',
-]);
+const ENDING = new Set(['call far', 'jmp far', 'ret far', 'int', 'int1', 'int3', 'hlt', 'ud0', 'ud1', 'ud2', 'rsm']);
 
 /** No instruction of the same block comes after one of this row. */
 export const endsBlock = ({ mnemonic }: Row): boolean => descriptionOf(mnemonic)?.ends ?? ENDING.has(mnemonic);

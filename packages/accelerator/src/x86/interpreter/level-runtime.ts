@@ -11,6 +11,7 @@ export const RETURNS_FLAT = { params: ['i32', 'i32'], results: ['i32'] } as cons
 
 /** Descriptors of the flat segments of level 0, and what a segment register has of them (SDM vol. 3 §3.4.5). */
 const CODE = { descriptor: 0x00af_9b00_0000_ffffn, access: 1, rights: 0xa09b } as const;
+const CODE32 = { access: 1, rights: 0xc09b } as const;
 const DATA = { descriptor: 0x00cf_9300_0000_ffffn, access: 3, rights: 0xc093 } as const;
 /** Place of DPL in a descriptor, and in the rights of a segment register. */
 const DPL = { descriptor: 45, rights: 5 } as const;
@@ -18,7 +19,7 @@ const DPL = { descriptor: 45, rights: 5 } as const;
 const placeOf = (n: number): number => STATE.segments + n * SEGMENT.size;
 
 /** `Registers.setSegment`, two words at a time. */
-function writeSegment(f: FunctionWriter, n: number, selector: Value, flat: typeof CODE | typeof DATA): void {
+function writeSegment(f: FunctionWriter, n: number, selector: Value, flat: { access: number; rights: number }): void {
   const zero = f.i32(0);
   const store = (offset: number, value: Value): void => f.store('i64.store', zero, placeOf(n) + offset, value);
   const words = (low: Value, high: Value): Value =>
@@ -35,11 +36,11 @@ export function writeFlatStack(f: FunctionWriter): void {
   writeSegment(f, SEGREG.ss, f.param(0), DATA);
 }
 
-/** As `setCode` and `Cpu.updateMode` between 64-bit code. */
-export function writeFlatCode(f: FunctionWriter): void {
+/** As `setCode` and `Cpu.updateMode` between flat code of the same width. */
+export function writeFlatCode(f: FunctionWriter, bits: 32 | 64): void {
   const selector = f.param(0);
   const zero = f.i32(0);
-  writeSegment(f, SEGREG.cs, selector, CODE);
+  writeSegment(f, SEGREG.cs, selector, bits === 64 ? CODE : CODE32);
   const level = f.op('i32.and', selector, f.i32(3));
   const flags = f.load('i32.load', zero, STATE.flagsSystem);
   const has = (mask: number): Value => f.op('i32.and', flags, f.i32(mask));
@@ -47,7 +48,7 @@ export function writeFlatCode(f: FunctionWriter): void {
   const supervisor = f.select(has(FLAG.ac), f.i32(tlbOf(PRIVILEGE.supervisor)), guarded);
   f.store('i32.store', zero, STATE.cpl, level);
   f.store('i32.store', zero, STATE.tlb, f.select(level, f.i32(tlbOf(PRIVILEGE.user)), supervisor));
-  const keys = (n: number): Value => f.load('i32.load', zero, STATE.longKeys + 4 * n);
+  const keys = (n: number): Value => f.load('i32.load', zero, (bits === 64 ? STATE.longKeys : STATE.flatKeys) + 4 * n);
   f.store('i32.store', zero, STATE.codeKey, f.select(level, keys(1), keys(0)));
   const iopl = f.op('i32.shr_u', has(FLAG.iopl), f.i32(Math.log2(FLAG.iopl & -FLAG.iopl)));
   f.store('i32.store', zero, STATE.mayChangeIf, f.op('i32.le_u', level, iopl));

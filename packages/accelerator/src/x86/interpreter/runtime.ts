@@ -38,6 +38,7 @@ export interface Runtime {
   readonly returnsFlat: number;
   readonly flatStack: number;
   readonly flatCode: number;
+  readonly flatCode32: number;
   /** (rip) → stop: goes where the jump cache says. `STATE.blockRip` is set already. */
   readonly dispatch: number;
   /** Iterations of repeated string instructions, see `string-runtime.ts`. */
@@ -86,6 +87,7 @@ export function importRuntime(module: ModuleWriter): Runtime {
     returnsFlat: RETURNS_FLAT,
     flatStack: FLAT_SEGMENT,
     flatCode: FLAT_SEGMENT,
+    flatCode32: FLAT_SEGMENT,
   };
   const lazily = <T extends object>(into: T, name: string, signature: Signature): T =>
     Object.defineProperty(into, name, { get: () => module.import(name, signature) });
@@ -121,6 +123,7 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     returnsFlat: module.declare(RETURNS_FLAT),
     flatStack: module.declare(FLAT_SEGMENT),
     flatCode: module.declare(FLAT_SEGMENT),
+    flatCode32: module.declare(FLAT_SEGMENT),
     strings: stringRuntime(() => module.declare(STRING_RUN)),
     x87: x87Runtime((_name, signature) => module.declare(signature)),
     exact: Object.fromEntries(EXACT_FUNCTIONS.map(name => [name, module.declare(EXACT)])) as Record<
@@ -252,7 +255,8 @@ export function writeRuntime(module: ModuleWriter): Runtime {
   defineAs(runtime.flags, FLAGS_SIGNATURE, writeFlags);
   defineAs(runtime.returnsFlat, RETURNS_FLAT, writeReturnsFlat);
   defineAs(runtime.flatStack, FLAT_SEGMENT, writeFlatStack);
-  defineAs(runtime.flatCode, FLAT_SEGMENT, writeFlatCode);
+  defineAs(runtime.flatCode, FLAT_SEGMENT, f => writeFlatCode(f, 64));
+  defineAs(runtime.flatCode32, FLAT_SEGMENT, f => writeFlatCode(f, 32));
   for (const name of STRING_RUNS) defineAs(runtime.strings[name], STRING_RUN, f => writeStringRun(f, name));
   writeX87(runtime.x87, defineAs);
   for (const name of EXACT_FUNCTIONS) defineAs(runtime.exact[name], EXACT, f => writeExact(f, name));

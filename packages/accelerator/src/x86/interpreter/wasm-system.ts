@@ -1,3 +1,4 @@
+import { FLAT_MODE, MODE } from '../mode.ts';
 import { MSR_WORD } from '../msr.ts';
 import { CR4, EFER, SEGREG } from '../registers.ts';
 import type { Width } from '../semantics/form.ts';
@@ -6,6 +7,7 @@ import { SEGMENT, STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
 import { WasmAccess } from './wasm-access.ts';
 
+const CS_BASE = STATE.segments + SEGREG.cs * SEGMENT.size + SEGMENT.base;
 const GS_BASE = STATE.segments + SEGREG.gs * SEGMENT.size + SEGMENT.base;
 const KERNEL_GS_BASE = STATE.msrs + 4 * MSR_WORD.kernelGsBase;
 
@@ -62,7 +64,15 @@ export abstract class WasmSystem extends WasmAccess {
   flatStack(selector: Value): void {
     this.f.callVoid(this.runtime.flatStack, selector);
   }
-  flatCode(selector: Value): void {
-    this.f.callVoid(this.runtime.flatCode, selector);
+  flatCode(selector: Value, bits: 32 | 64 = 64): void {
+    this.f.callVoid(bits === 64 ? this.runtime.flatCode : this.runtime.flatCode32, selector);
+  }
+
+  inFlatMode(): Value {
+    const { f } = this;
+    const mode = f.op('i32.and', f.load('i32.load', this.zero, STATE.codeKey), f.i32((MODE.count - 1) & ~MODE.user));
+    const long = f.op('i32.and', f.load('i32.load', this.zero, STATE.efer), f.i32(EFER.lma));
+    const odd = f.op('i32.or', f.op('i32.xor', mode, f.i32(FLAT_MODE)), long);
+    return f.op('i64.eqz', f.op('i64.or', f.op('i64.extend_i32_u', odd), f.load('i64.load', this.zero, CS_BASE)));
   }
 }

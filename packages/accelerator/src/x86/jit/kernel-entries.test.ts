@@ -4,8 +4,12 @@ import {
   al,
   dword,
   eax,
+  ebp,
   ebx,
   ecx,
+  edx,
+  esi,
+  esp,
   m,
   qword,
   r8,
@@ -352,6 +356,66 @@ describe('system calls (SDM vol. 2 SYSCALL, SYSRET, SWAPGS)', () => {
         1000,
         1000,
       ]);
+    },
+  });
+});
+
+describe('system calls of 32-bit code (SDM vol. 2 SYSENTER, SYSEXIT)', () => {
+  onAllTiers('there and back: levels, stacks and segments', {
+    mode: 'protected',
+    code(a) {
+      a.label('start');
+      a.lea(edx, m('user'));
+      a.mov(ecx, USER_STACK);
+      a.sysexit();
+      a.align(16);
+      a.label('user');
+      a.push(eax);
+      a.add(ebx, ebp);
+      a.mov(ecx, esp);
+      a.lea(edx, m('back'));
+      a.sysenter();
+      a.label('back');
+      a.pop(eax);
+      a.dec(ebp);
+      a.jnz('user');
+      a.ud2();
+      a.align(16);
+      a.label('entry');
+      a.push(ecx);
+      a.inc(esi);
+      a.pop(ecx);
+      a.sysexit();
+    },
+    prepare(guest) {
+      const { msrs, segments } = guest.vcpu.save();
+      guest.view.setUint32(TSS + 4, AT.stack, true);
+      guest.view.setUint32(TSS + 8, KERNEL.ss, true);
+      const more: [number, bigint][] = [
+        [MSR.sysenterCs, BigInt(KERNEL.cs)],
+        [MSR.sysenterEsp, BigInt(AT.stack)],
+        [MSR.sysenterEip, BigInt(guest.at('entry'))],
+      ];
+      guest.set({
+        msrs: new Map([...msrs, ...more]),
+        segments: { ...segments, tr: { selector: 0x28, base: BigInt(TSS), limit: 0x67, rights: 0x8b } },
+      });
+    },
+    heat: { rbp: HOT },
+    run(guest) {
+      guest.call('start', { rbp: 10 });
+      expect([guest.exception, ...guest.registers('rbx', 'rsi', 'rbp')]).toEqual([6, 55, 10, 0]);
+      expect([0, 1, 2, 3, 4].map(n => guest.stack(n, 4))).toEqual([
+        guest.at('back', 4),
+        KERNEL.cs + 16 + 3,
+        RF | 0x46,
+        USER_STACK,
+        KERNEL.cs + 24 + 3,
+      ]);
+      // Without IA32_SYSENTER_CS neither is allowed
+      guest.set({ msrs: new Map([...guest.vcpu.save().msrs, [MSR.sysenterCs, 0n]]) });
+      guest.call('start', { rbp: 10 });
+      expect([guest.exception, guest.stack(2, 4), ...guest.registers('rbx')]).toEqual([13, KERNEL.cs, 0]);
     },
   });
 });

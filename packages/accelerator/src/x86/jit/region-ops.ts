@@ -177,8 +177,8 @@ export class RegionOps extends RegionFlags {
   }
 
   /** Who comes back to this region at the same level finds another TLB if EFLAGS.AC has changed. */
-  override flatCode(selector: Value): void {
-    super.flatCode(selector);
+  override flatCode(selector: Value, bits: 32 | 64 = 64): void {
+    super.flatCode(selector, bits);
     this.state.loadTlb();
   }
 

@@ -210,8 +210,11 @@ export class Listing implements Ops<string> {
   flatStack(selector: string): void {
     this.#line(`ss ← ${selector}, flat`);
   }
-  flatCode(selector: string): void {
-    this.#line(`cs ← ${selector}, flat`);
+  inFlatMode(): string {
+    return this.#let('flat protected mode');
+  }
+  flatCode(selector: string, bits: 32 | 64 = 64): void {
+    this.#line(`cs ← ${selector}, flat, ${bits} bits`);
   }
 
   if(condition: string, yes: () => void, no?: () => void): void {

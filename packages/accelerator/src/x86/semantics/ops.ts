@@ -25,7 +25,7 @@ export type SystemFlag = Exclude<keyof typeof FLAG, StatusFlag>;
 export type SegmentRole = 'effective' | 'es' | 'ss';
 
 /** Model-specific registers that descriptions use. */
-export type FrequentMsr = 'star' | 'lstar' | 'fmask' | 'tscAux';
+export type FrequentMsr = 'star' | 'lstar' | 'fmask' | 'tscAux' | 'sysenterCs' | 'sysenterEsp' | 'sysenterEip';
 
 export type X87Word = 'control' | 'status' | 'tags';
 /** Number of a register that is none: for what an instruction needs on its way. */
@@ -176,8 +176,13 @@ export interface Ops<V> {
   returnsFlat(cs: V, ss: V): V;
   /** Loads SS with all 4 GiB; the level is the selector's RPL. */
   flatStack(selector: V): void;
-  /** Loads CS with flat 64-bit code, and the level (0 or 3) with the selector's RPL. RFLAGS has been loaded. */
-  flatCode(selector: V): void;
+  /** A condition: in protected mode, not IA-32e mode, with CS, SS, DS and ES flat and of 32 bits. */
+  inFlatMode(): V;
+  /**
+   * Loads CS with flat code, of 64 bits unless told otherwise, and the level (0 or 3) with the selector's RPL. RFLAGS
+   * has been loaded. To and from 32 bits: {@link inFlatMode}.
+   */
+  flatCode(selector: V, bits?: 32 | 64): void;
 
   // ---- control
   if(condition: V, yes: () => void, no?: () => void): void;

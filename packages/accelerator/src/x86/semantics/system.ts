@@ -140,6 +140,51 @@ const sysret: Description = {
   },
 };
 
+/** CS of SYSENTER, which others are counted from. */
+const sysenterCs = <V>(o: Ops<V>): V =>
+  o.binary('and', 32, o.truncate(64, 32, o.msr('sysenterCs')), o.constant(32, 0xfffc));
+
+/** SYSENTER in flat protected mode (SDM vol. 2). */
+const sysenter: Description = {
+  ends: true,
+  dimensions: ['long'],
+  run(o, f) {
+    if (f.long) return o.escape();
+    const cs = sysenterCs(o);
+    onlyIf(o, o.uninterrupted(), o.inFlatMode(), o.compare('ne', 32, cs, o.constant(32, 0)));
+    o.setSystemFlag('if', o.constant(32, 0));
+    o.setGpr(32, GPR.rsp, o.truncate(64, 32, o.msr('sysenterEsp')));
+    o.flatStack(o.binary('add', 32, cs, o.constant(32, 8)));
+    o.flatCode(cs, 32);
+    return o.jump(32, o.truncate(64, 32, o.msr('sysenterEip')));
+  },
+};
+
+/** SYSEXIT in flat protected mode. */
+const sysexit: Description = {
+  ends: true,
+  dimensions: ['long', 'opsize'],
+  run(o, f) {
+    if (f.long || f.opsize !== 32) return o.escape();
+    const cs = sysenterCs(o);
+    onlyIf(
+      o,
+      o.uninterrupted(),
+      o.inFlatMode(),
+      o.atLevel0(),
+      not(o, o.systemFlag('vip')),
+      o.compare('ne', 32, cs, o.constant(32, 0)),
+    );
+    const level3 = (offset: number): typeof cs =>
+      o.binary('or', 32, o.binary('add', 32, cs, o.constant(32, offset)), o.constant(32, 3));
+    const target = o.gpr(32, GPR.rdx);
+    o.setGpr(32, GPR.rsp, o.gpr(32, GPR.rcx));
+    o.flatStack(level3(24));
+    o.flatCode(level3(16), 32);
+    return o.jump(32, target);
+  },
+};
+
 /** IRETQ from level 0 to flat 64-bit code of level 0 or 3, from a flat stack (SDM vol. 2). */
 const iret: Description = {
   ends: true,
@@ -199,6 +244,8 @@ export const system = {
   stac: userAccess(1),
   syscall,
   sysret,
+  sysenter,
+  sysexit,
   iret,
   swapgs,
   rdtsc: rdtsc(false),
