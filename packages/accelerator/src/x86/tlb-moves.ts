@@ -1,3 +1,4 @@
+import type { WasmMemory } from '@mainboard/core';
 import { CONTEXTS, TLB } from './state.ts';
 import { compileModule } from './wasm/compile-module.ts';
 import { FunctionWriter, type Value } from './wasm/function.ts';
@@ -93,7 +94,7 @@ function compile(): WebAssembly.Module {
 }
 
 /** @param memory the guest memory that the TLB lies in */
-export function loadTlbMoves(memory: WebAssembly.Memory): TlbMoves {
+export function loadTlbMoves(memory: WasmMemory): TlbMoves {
   compiled ??= compile();
   return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as TlbMoves;
 }

@@ -1,3 +1,4 @@
+import type { WasmMemory } from '@mainboard/core';
 import type { CodePages } from './code-cache.ts';
 import { PRIVILEGE, type Privilege } from './privilege.ts';
 import { type ProcessContext, ProcessContexts } from './process-contexts.ts';
@@ -47,7 +48,7 @@ export class Tlb {
   readonly #huge = new Uint32Array(256);
   #stamp = 1;
 
-  constructor(registers: Registers, code: CodePages, memory: WebAssembly.Memory) {
+  constructor(registers: Registers, code: CodePages, memory: WasmMemory) {
     this.#r = registers;
     this.#code = code;
     this.#moves = loadTlbMoves(memory);
