@@ -18,8 +18,10 @@ const files = debianFiles('amd64');
 if (!files) process.exit(3);
 const command = fileURLToPath(new URL('../../packages/cli/bin/mainboard.mjs', import.meta.url));
 const boot = ['--kernel', files.kernel, '--initrd', files.initrd, '--append', APPEND];
+const soft = [command, 'run', 'microvm', '--accel', 'soft', '--memory', '256M', ...boot];
 const contestants = {
-  'mainboard, soft': [process.execPath, [command, 'run', 'microvm', '--accel', 'soft', '--memory', '256M', ...boot]],
+  'mainboard, soft': [process.execPath, soft],
+  'mainboard, interpreter alone': [process.execPath, [...soft, '--jit', 'off']],
 };
 const QEMU = 'qemu-system-x86_64';
 if (spawnSync(QEMU, ['--version']).status === 0) {

@@ -8,7 +8,7 @@ import { embeddedGuest } from '@mainboard/guests';
 import { debian, SHELL } from './debian.mjs';
 import { accelerators, firmware, power, sleep, table, tail } from './machine.mjs';
 
-const SECONDS = Number(process.argv[2] ?? 10);
+const SECONDS = Number(process.argv[2] ?? 60);
 const GOAL = 2;
 /** Seconds from the prompt to the measurement. */
 const SETTLED = 20;
