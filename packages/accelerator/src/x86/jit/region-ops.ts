@@ -216,9 +216,9 @@ export class RegionOps extends RegionFlags {
     const info = kind | bytes | (onStack ? ACCESS.stack : 0);
     const handy = this.#isHandy(linear) && kind !== ACCESS.probe;
     this.settle();
-    const record = f.i32(this.#site(info, STOP.fault));
-    f.set(state.record, record);
-    const found = f.call(handy ? this.runtime.missStack : this.runtime.missAt, 'i32', linear, record);
+    f.set(state.record, f.i32(this.#site(info, STOP.fault)));
+    const miss = handy ? this.runtime.missStack : this.runtime.missAt;
+    const found = f.call(miss, 'i32', linear, f.get(state.record));
     f.branch(state.stopLabel, f.op('i32.eqz', found));
     if (handy) state.loadStack();
     if (kind !== ACCESS.read) {

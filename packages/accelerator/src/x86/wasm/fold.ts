@@ -51,3 +51,13 @@ export function foldConstants(name: string, [a, b]: readonly Value[]): Value | u
   if (typeof x === 'bigint' && name === 'i32.wrap_i64') return constant32(Number(BigInt.asIntN(32, x)));
   return undefined;
 }
+
+const OPPOSITE: Record<string, string> = { eq: 'ne', lt_s: 'ge_s', lt_u: 'ge_u', gt_s: 'le_s', gt_u: 'le_u' };
+for (const [one, other] of Object.entries(OPPOSITE)) OPPOSITE[other] = one;
+
+/** The operator that says the opposite of a comparison of integers; undefined for other operators. */
+export function opposite(operator: string | undefined): string | undefined {
+  const [type, name] = operator?.split('.') ?? [];
+  const other = name && OPPOSITE[name];
+  return other && type!.startsWith('i') ? `${type}.${other}` : undefined;
+}

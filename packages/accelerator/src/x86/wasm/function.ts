@@ -1,7 +1,9 @@
-import { foldConstants } from './fold.ts';
+import { Emitter, type Statement, type Statements } from './emitter.ts';
+import { foldConstants, opposite } from './fold.ts';
 import { Locals } from './locals.ts';
-import { type Body, type BranchHint, pushUnsigned, type Signature } from './module.ts';
+import { type Body, pushUnsigned, type Signature } from './module.ts';
 import { memoryOperator, operator, VALUE_TYPE, type ValueType } from './opcodes.ts';
+import { Schedule } from './schedule.ts';
 import { constant32, constant64, Value, type Variable } from './value.ts';
 
 export type { Value, Variable } from './value.ts';
@@ -11,17 +13,15 @@ export interface Label {
   depth: number;
 }
 
+/** An instruction with an index. */
+function pushOp(out: number[], opcode: number, index: number): void {
+  out.push(opcode);
+  pushUnsigned(out, index);
+}
+
 /** Opcodes of the structures that labels belong to. */
 const BLOCK = 0x02;
 const LOOP = 0x03;
-
-type Statement = (out: number[]) => void;
-
-/** What is nested in a structure. */
-interface Statements {
-  readonly list: readonly Statement[];
-  readonly rare: boolean;
-}
 
 /**
  * Builds one WebAssembly function. Calls append statements in order; values that nobody used are never emitted, so a
@@ -30,54 +30,41 @@ interface Statements {
 export class FunctionWriter {
   readonly #signature: Signature;
   readonly #locals: Locals;
+  readonly #schedule = new Schedule();
   readonly #values: Value[] = [];
   #statements: Statement[] = [];
   #depth = 0;
   /** The branch that is being written is one that hardly ever runs. */
   #rare = false;
-  readonly #hints: BranchHint[] = [];
+  /** Notes what {@link late} turns out to set. */
+  readonly #late: (() => void)[] = [];
 
   constructor(signature: Signature) {
     this.#signature = signature;
     this.#locals = new Locals(signature.params.length);
   }
 
-  #emit(value: Value, out: number[]): void {
-    if (value.local >= 0) {
-      out.push(0x20);
-      pushUnsigned(out, value.local);
-      this.#locals.used(value);
-      return;
-    }
-    for (const arg of value.args) this.#emit(arg, out);
-    value.push(out);
-  }
-
-  /** Keeps what is on the stack in a local. */
-  #keep(value: Value, out: number[]): void {
-    out.push(0x21);
-    pushUnsigned(out, this.#locals.keep(value));
-  }
-
-  /** Marks the place where a value is computed if it turns out to be needed in a local. */
-  #place(value: Value, ordered: boolean): Value {
+  /** Marks the place where a value is computed if it turns out to be needed in a local of its own. */
+  #place(value: Value, reads?: Variable | 'memory'): Value {
     this.#values.push(value);
-    this.#statements.push(out => {
-      if (value.uses === 0 || (!ordered && value.uses === 1)) return;
-      this.#emit(value, out);
-      this.#keep(value, out);
+    value.reads = reads;
+    value.made = this.#schedule.step();
+    this.#statements.push(code => {
+      if (value.uses === 0 || value.inline || value.local >= 0) return;
+      code.compute(value);
+      code.keep(value);
     });
     return value;
   }
 
   /** Marks the place where something happens, whether or not somebody looks at the result. */
-  #always(value: Value): Value {
+  #always(value: Value, made: number): Value {
     this.#values.push(value);
     value.kept = true;
-    this.#statements.push(out => {
-      for (const arg of value.args) this.#emit(arg, out);
-      value.push(out);
-      this.#keep(value, out);
+    value.made = made;
+    this.#statements.push(code => {
+      code.compute(value);
+      code.keep(value);
     });
     return value;
   }
@@ -105,21 +92,27 @@ export class FunctionWriter {
 
   /** A pure operator by its name in the text format, such as `i32.add` or `i8x16.eq`. */
   op(name: string, ...args: Value[]): Value {
-    return (
-      foldConstants(name, args) ??
-      this.#place(new Value(operator(name).result, args, out => out.push(...operator(name).bytes)), false)
-    );
+    const folded = foldConstants(name, args);
+    if (folded) return folded;
+    if (name === 'i32.eqz') {
+      const inverse = opposite(args[0]!.operator);
+      if (inverse) return this.op(inverse, ...args[0]!.args);
+    }
+    const { bytes, result } = operator(name);
+    const value = new Value(result, args, out => out.push(...bytes));
+    value.operator = name;
+    return this.#place(value);
   }
 
   /** An operator with a lane immediate, such as `i32x4.extract_lane`. */
   lane(name: string, lane: number, ...args: Value[]): Value {
     const { bytes, result } = operator(name);
-    return this.#place(new Value(result, args, out => out.push(...bytes, lane)), false);
+    return this.#place(new Value(result, args, out => out.push(...bytes, lane)));
   }
 
   /** `i8x16.shuffle` with its sixteen lane numbers (0–31). */
   shuffle(a: Value, b: Value, lanes: readonly number[]): Value {
-    return this.#place(new Value('v128', [a, b], out => out.push(0xfd, 13, ...lanes)), false);
+    return this.#place(new Value('v128', [a, b], out => out.push(0xfd, 13, ...lanes)));
   }
 
   select(condition: Value, yes: Value, no: Value): Value {
@@ -128,7 +121,6 @@ export class FunctionWriter {
       new Value(yes.type, [yes, no, condition], out =>
         out.push(...(yes.type === 'v128' ? [0x1c, 1, VALUE_TYPE.v128] : [0x1b])),
       ),
-      false,
     );
   }
 
@@ -140,20 +132,17 @@ export class FunctionWriter {
         out.push(...bytes, 0);
         pushUnsigned(out, offset);
       }),
-      true,
+      'memory',
     );
   }
 
   store(name: string, address: Value, offset: number, value: Value): void {
     const { bytes } = memoryOperator(name);
-    address.uses++;
-    value.uses++;
-    this.#statements.push(out => {
-      this.#emit(address, out);
-      this.#emit(value, out);
+    this.#effect([address, value], out => {
       out.push(...bytes, 0);
       pushUnsigned(out, offset);
     });
+    this.#schedule.write();
   }
 
   /**
@@ -166,17 +155,20 @@ export class FunctionWriter {
       | { readonly store: Variable; readonly at: number }
     )[],
   ): void {
-    this.#statements.push(out => {
+    const step = this.#schedule.step();
+    this.#schedule.write();
+    this.#late.push(() => {
+      for (const move of moves()) if ('load' in move) this.#schedule.set(move.load, step);
+    });
+    this.#statements.push(({ out }) => {
       for (const move of moves()) {
         out.push(0x41, 0);
         if ('load' in move) {
           out.push(0x29, 3);
           pushUnsigned(out, move.at);
-          out.push(0x21);
-          pushUnsigned(out, move.load.local);
+          pushOp(out, 0x21, move.load.local);
         } else {
-          out.push(0x20);
-          pushUnsigned(out, move.store.local);
+          pushOp(out, 0x20, move.store.local);
           out.push(0x37, 3);
           pushUnsigned(out, move.at);
         }
@@ -185,38 +177,41 @@ export class FunctionWriter {
   }
 
   #effect(args: readonly Value[], push: (out: number[]) => void): void {
-    for (const arg of args) arg.uses++;
-    this.#statements.push(out => {
-      for (const arg of args) this.#emit(arg, out);
-      push(out);
+    const step = this.#schedule.step();
+    for (const arg of args) {
+      arg.uses++;
+      arg.usedAt(step);
+    }
+    this.#statements.push(code => {
+      for (const arg of args) code.push(arg);
+      push(code.out);
     });
   }
 
   /** `memory.copy`: the areas may overlap. */
   copy(to: Value, from: Value, count: Value): void {
     this.#effect([to, from, count], out => out.push(0xfc, 10, 0, 0));
+    this.#schedule.write();
   }
 
   /** `memory.fill`. */
   fill(to: Value, byte: Value, count: Value): void {
     this.#effect([to, byte, count], out => out.push(0xfc, 11, 0));
+    this.#schedule.write();
   }
 
   /** Calls a function that returns a value. */
   call(index: number, result: ValueType, ...args: Value[]): Value {
-    const value = new Value(result, args, out => {
-      out.push(0x10);
-      pushUnsigned(out, index);
-    });
-    return this.#always(value);
+    const value = new Value(result, args, out => pushOp(out, 0x10, index));
+    const step = this.#schedule.step();
+    this.#schedule.write();
+    return this.#always(value, step);
   }
 
   /** Calls a function that returns nothing. */
   callVoid(index: number, ...args: Value[]): void {
-    this.#effect(args, out => {
-      out.push(0x10);
-      pushUnsigned(out, index);
-    });
+    this.#effect(args, out => pushOp(out, 0x10, index));
+    this.#schedule.write();
   }
 
   variable(type: ValueType, initial?: Value): Variable {
@@ -226,21 +221,14 @@ export class FunctionWriter {
   }
 
   /** The variable's value at this point. */
-  get({ type, local }: Variable): Value {
-    return this.#place(
-      new Value(type, [], out => {
-        out.push(0x20);
-        pushUnsigned(out, local);
-      }),
-      true,
-    );
+  get(variable: Variable): Value {
+    const { type, local } = variable;
+    return this.#place(new Value(type, [], out => pushOp(out, 0x20, local)), variable);
   }
 
-  set({ local }: Variable, value: Value): void {
-    this.#effect([value], out => {
-      out.push(0x21);
-      pushUnsigned(out, local);
-    });
+  set(variable: Variable, value: Value): void {
+    this.#effect([value], out => pushOp(out, 0x21, variable.local));
+    this.#schedule.set(variable);
   }
 
   #nested(body: () => void): Statements {
@@ -261,12 +249,6 @@ export class FunctionWriter {
     this.#rare = true;
   }
 
-  /** Notes which way the conditional branch mostly goes that comes next. */
-  #hint(yes: Statements, no: Statements | undefined, out: readonly number[]): void {
-    const noRare = no?.rare ?? false;
-    if (yes.rare !== noRare) this.#hints.push({ at: out.length, taken: noRare });
-  }
-
   // Emission walks the statements in program order, so that a value's local is known before a later use.
   if(condition: Value, yes: () => void, no?: () => void): void {
     if (condition.constant !== undefined) {
@@ -274,60 +256,60 @@ export class FunctionWriter {
       else no?.();
       return;
     }
+    if (condition.operator === 'i32.eqz' && condition.args[0]!.operator === 'i32.eqz') {
+      this.if(condition.args[0]!.args[0]!, yes, no);
+      return;
+    }
     condition.uses++;
+    condition.usedAt(this.#schedule.step());
     const whenTrue = this.#nested(yes);
     const whenFalse = no && this.#nested(no);
-    this.#statements.push(out => {
-      this.#emit(condition, out);
-      this.#hint(whenTrue, whenFalse, out);
-      out.push(0x04, 0x40);
-      for (const statement of whenTrue.list) statement(out);
-      if (whenFalse && whenFalse.list.length > 0) {
-        out.push(0x05);
-        for (const statement of whenFalse.list) statement(out);
-      }
-      out.push(0x0b);
+    this.#statements.push(code => {
+      code.push(condition);
+      code.if(0x40, whenTrue, whenFalse);
     });
   }
 
   /** A value that two branches compute, each in its own way. */
   choose(condition: Value, type: ValueType, yes: () => Value, no: () => Value): Value {
+    const step = this.#schedule.step();
     condition.uses++;
-    const branch = (body: () => Value): { statements: Statements; value: Value } => {
+    condition.usedAt(step);
+    const branch = (body: () => Value): { branch: Statements; value: Value } => {
       let value!: Value;
-      const statements = this.#nested(() => {
+      const branch = this.#nested(() => {
         value = body();
         value.uses++;
+        value.usedAt(this.#schedule.step());
       });
-      return { statements, value };
+      return { branch, value };
     };
     const [whenTrue, whenFalse] = [branch(yes), branch(no)];
     return this.#always(
-      new Value(type, [], out => {
-        this.#emit(condition, out);
-        this.#hint(whenTrue.statements, whenFalse.statements, out);
-        out.push(0x04, VALUE_TYPE[type]);
-        for (const statement of whenTrue.statements.list) statement(out);
-        this.#emit(whenTrue.value, out);
-        out.push(0x05);
-        for (const statement of whenFalse.statements.list) statement(out);
-        this.#emit(whenFalse.value, out);
-        out.push(0x0b);
+      new Value(type, [], (_out, code) => {
+        code.push(condition);
+        code.if(VALUE_TYPE[type], whenTrue.branch, whenFalse.branch, whenTrue.value, whenFalse.value);
       }),
+      step,
     );
   }
 
   #structure(opcode: number, body: (label: Label) => void): void {
     const label = { depth: this.#depth + 1 };
-    const { list: statements } = this.#nested(() => body(label));
-    this.#statements.push(out => {
+    let statements!: readonly Statement[];
+    const nested = (): void => {
+      statements = this.#nested(() => body(label)).list;
+    };
+    if (opcode === LOOP) this.#schedule.loop(nested);
+    else nested();
+    this.#statements.push(code => {
       const emit = (): void => {
-        for (const statement of statements) statement(out);
+        for (const statement of statements) statement(code);
       };
-      out.push(opcode, 0x40);
+      code.out.push(opcode, 0x40);
       if (opcode === LOOP) this.#locals.inLoop(emit);
       else emit();
-      out.push(0x0b);
+      code.out.push(0x0b);
     });
   }
 
@@ -365,10 +347,7 @@ export class FunctionWriter {
 
   /** A tail call to a function of this module. */
   returnCall(index: number, ...args: Value[]): void {
-    this.#effect(args, out => {
-      out.push(0x12);
-      pushUnsigned(out, index);
-    });
+    this.#effect(args, out => pushOp(out, 0x12, index));
   }
 
   /** A tail call through table 0. */
@@ -384,14 +363,30 @@ export class FunctionWriter {
     this.#effect([], out => out.push(0x00));
   }
 
+  /** Where a value is to be computed, all uses of it being known. */
+  #settle(value: Value): void {
+    const { reads, made, last, uses } = value;
+    if (reads === undefined) value.inline = uses === 1;
+    else if (reads === 'memory') value.inline = uses === 1 && this.#schedule.keepsMemory(made, last);
+    else if (this.#schedule.keeps(reads, made, last)) {
+      value.local = reads.local;
+      value.left = Number.POSITIVE_INFINITY;
+    }
+  }
+
   body(): Body {
-    // A value that only dead values use is dead too; users come after what they use.
+    for (const note of this.#late) note();
+    // Users come after what they use. A value that only dead values use is dead too.
     for (let i = this.#values.length - 1; i >= 0; i--) {
       const value = this.#values[i]!;
       if (value.uses === 0 && !value.kept) for (const arg of value.args) arg.uses--;
+      else {
+        if (!value.kept) this.#settle(value);
+        for (const arg of value.args) arg.usedAt(value.inline ? value.last : value.made);
+      }
     }
-    const code: number[] = [];
+    const code = new Emitter(this.#locals);
     for (const statement of this.#statements) statement(code);
-    return { locals: this.#locals.types, code, hints: this.#hints };
+    return { locals: this.#locals.types, code: code.out, hints: code.hints };
   }
 }

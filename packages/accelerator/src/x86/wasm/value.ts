@@ -1,18 +1,29 @@
+import type { Emitter } from './emitter.ts';
 import { pushSigned, pushSigned64 } from './module.ts';
 import type { ValueType } from './opcodes.ts';
 
 /**
- * A value in a function under construction. Pure values form trees; one that is used more than once, or whose place
- * in the order of effects matters (a load, a call), is computed where it was made and kept in a local.
+ * A value in a function under construction. Pure values form trees; one that is used more than once, or that would be
+ * another if it was computed where it is used (a load before a store, a call), is computed where it was made and kept
+ * in a local.
  */
 export class Value {
   readonly type: ValueType;
   /** Emits the instructions that push the value. */
-  readonly push: (out: number[]) => void;
+  readonly push: (out: number[], code: Emitter) => void;
   readonly args: readonly Value[];
   /** Set when the value is a constant. */
   readonly constant: number | bigint | undefined;
   uses = 0;
+  /** Name of the operator that it is computed by. */
+  operator: string | undefined;
+  /** Steps of the function's schedule at which it was made and at which it is used for the last time. */
+  made = 0;
+  last = 0;
+  /** What it is read from, if it may be another at a later step. */
+  reads: Variable | 'memory' | undefined;
+  /** Computed where it is used. */
+  inline = false;
   local = -1;
   /** Computed even when nobody uses it. */
   kept = false;
@@ -20,12 +31,22 @@ export class Value {
   left = 0;
   loop = 0;
 
-  constructor(type: ValueType, args: readonly Value[], push: (out: number[]) => void, constant?: number | bigint) {
+  constructor(
+    type: ValueType,
+    args: readonly Value[],
+    push: (out: number[], code: Emitter) => void,
+    constant?: number | bigint,
+  ) {
     this.type = type;
     this.args = args;
     this.push = push;
     this.constant = constant;
     for (const arg of args) arg.uses++;
+  }
+
+  /** It is used at a step. */
+  usedAt(step: number): void {
+    if (step > this.last) this.last = step;
   }
 }
 
