@@ -215,11 +215,15 @@ export class RegionOps extends RegionFlags {
     f.rare();
     const info = kind | bytes | (onStack ? ACCESS.stack : 0);
     const handy = this.#isHandy(linear) && kind !== ACCESS.probe;
-    this.settle();
-    f.set(state.record, f.i32(this.#site(info, STOP.fault)));
-    const miss = handy ? this.runtime.missStack : this.runtime.missAt;
-    const found = f.call(miss, 'i32', linear, f.get(state.record));
-    f.branch(state.stopLabel, f.op('i32.eqz', found));
+    const record = f.i32(this.#site(info, STOP.fault));
+    const found = f.call(handy ? this.runtime.missStack : this.runtime.missAt, 'i32', linear, record);
+    // Nothing is set for those who go on: what they find in variables would have two origins from here on.
+    f.if(f.op('i32.eqz', found), () => {
+      f.rare();
+      f.set(state.record, record);
+      this.settle();
+      f.branch(state.stopLabel);
+    });
     if (handy) state.loadStack();
     if (kind !== ACCESS.read) {
       state.checkStale();
