@@ -1,7 +1,24 @@
 import { describe, expect } from '@jest/globals';
-import { type Assembler, dword, eax, ebx, ecx, esi, r8, r8d } from '@mainboard/guests/assembler';
+import {
+  type Assembler,
+  dword,
+  eax,
+  ebx,
+  ecx,
+  esi,
+  oword,
+  qword,
+  r8,
+  r8d,
+  r8w,
+  r9,
+  rcx,
+  rsp,
+  tword,
+  xmm0,
+} from '@mainboard/guests/assembler';
 import { AT } from '../vcpu-bench.ts';
-import { type Guest, HOT, onAllTiers, TSS } from './tiers.fixture.ts';
+import { type Guest, HOLE, HOT, onAllTiers, TSS } from './tiers.fixture.ts';
 
 const NEXT = AT.code + 0x1000;
 const OTHER = 0x5_0000;
@@ -194,4 +211,60 @@ describe('the second page (SDM vol. 3 §4.7)', () => {
       expect(guest.registers('rbx')).toEqual([0x1122_3344 + 0x9_0000]);
     },
   });
+});
+
+describe('a stack that lies over two pages', () => {
+  const TOP = HOLE + 0x1000;
+  const PATTERN = 0x1122_3344_5566_7788n;
+  /** Where the lower page is moved to, so that it does not precede the upper one. */
+  const MOVED = 0x5_0000;
+
+  const ACCESSES: readonly [name: string, bytes: number, access: (a: Assembler) => void][] = [
+    ['PUSH', 8, a => a.push(r8)],
+    ['PUSH of 16 bits', 2, a => a.push(r8w)],
+    ['a store', 4, a => a.mov(dword(rsp, -4), r8d)],
+    ['a store of a vector', 16, a => a.movups(oword(rsp, -16), xmm0)],
+    ['a store of an x87 register', 10, a => a.fstp(tword(rsp, -10))],
+  ];
+
+  for (const [name, bytes, access] of ACCESSES)
+    for (const above of new Set([1, bytes >> 1, bytes - 1])) {
+      const stack = TOP + above;
+      onAllTiers(`${name} with ${above} bytes on the upper page`, {
+        code(a) {
+          a.label('start');
+          a.mov(r9, rsp);
+          a.movd(xmm0, r8d);
+          a.pshufd(xmm0, xmm0, 0);
+          a.label('turn');
+          a.mov(rsp, r9);
+          a.fninit();
+          a.fldpi();
+          a.mov(qword(rsp), rcx); // from here on the upper page is the one at hand
+          access(a);
+          a.db(new Uint8Array(48).fill(0x90));
+          a.dec(ecx);
+          a.jnz('turn');
+          a.hlt();
+        },
+        prepare: guest => guest.returnsFrom(14),
+        heat: { rcx: HOT, r8: PATTERN, rsp: stack },
+        run(guest) {
+          const ends = (): number[] => [MOVED + 0x1000 - (bytes - above), TOP].map(at => guest.view.getUint8(at));
+          guest.remap(HOLE, MOVED);
+          guest.view.setUint8(TOP - 1, 0x5a);
+          guest.call('start', { rcx: 3, r8: PATTERN, rsp: stack });
+          const stored = ends();
+          expect(stored).not.toContain(0);
+          expect(guest.view.getUint8(TOP - 1)).toBe(0x5a);
+          guest.write(MOVED + 0xff0, new Uint8Array(16));
+          guest.hide(HOLE);
+          guest.call('start', { rcx: 3, r8: PATTERN, rsp: stack });
+          expect([guest.exception, guest.cr2]).toEqual([14, stack - bytes]);
+          guest.remap(HOLE, MOVED);
+          guest.goOn();
+          expect([guest.exception, ...ends()]).toEqual([undefined, ...stored]);
+        },
+      });
+    }
 });

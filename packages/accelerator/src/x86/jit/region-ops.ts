@@ -197,9 +197,15 @@ export class RegionOps extends RegionFlags {
   protected override probe(kind: number, bytes: number, linear: Value): { known: Value; address: () => Value } {
     if (!this.#isHandy(linear)) return super.probe(kind, bytes, linear);
     const { f } = this;
-    const last = bytes === 1 ? linear : f.op('i64.add', linear, f.i64(bytes - 1));
+    const page = f.get(this.state.stackTag);
+    // What is aligned stays on its page. Doubles of 32-bit code mostly are not, nor are vectors: they have two ends to look at.
+    const aligned = bytes <= (this.form.long ? 8 : 4);
+    const other = (at: Value): Value => f.op('i64.xor', at, page);
+    const outside = (): Value => f.op('i64.or', other(linear), other(f.op('i64.add', linear, f.i64(bytes - 1))));
     return {
-      known: f.op('i64.eq', f.op('i64.and', last, f.i64(-4096)), f.get(this.state.stackTag)),
+      known: aligned
+        ? f.op('i64.eq', f.op('i64.and', linear, f.i64(-4096 | (bytes - 1))), page)
+        : f.op('i64.eqz', f.op('i64.and', outside(), f.i64(-4096))),
       address: () => f.op('i32.add', f.op('i32.wrap_i64', linear), f.get(this.state.stackAddend)),
     };
   }
