@@ -7,6 +7,7 @@ import { Cpuid } from './cpuid.ts';
 import type { CpuFeature } from './cpuid-bits.ts';
 import { type Decoded, OPERAND_KIND } from './decode/decoded.ts';
 import { Fault, VECTOR } from './fault.ts';
+import { isFlatData } from './flat-segments.ts';
 import { STOP } from './interpreter/record.ts';
 import { JumpCache } from './jump-cache.ts';
 import { Mmu } from './mmu.ts';
@@ -16,7 +17,7 @@ import { floatState } from './mxcsr.ts';
 import { ParavirtualClock } from './paravirtual-clock.ts';
 import { PRIVILEGE, tlbOf } from './privilege.ts';
 import { CR0, CR4, EFER, Registers, RIGHTS, SEGREG } from './registers.ts';
-import { ATTENTION, FLAG, SEGMENT, STATE } from './state.ts';
+import { ATTENTION, FLAG, STATE } from './state.ts';
 import { X87Bridge } from './x87/bridge.ts';
 import { X87 } from './x87/state.ts';
 import { EXCEPTIONS } from './x87/status.ts';
@@ -320,14 +321,4 @@ export class Cpu extends CpuMemory {
     else if (size === 8) this.r.setGpr8(operand.reg, Number(value & 0xffn), operand.high);
     else this.r.setGpr(operand.reg, size, value);
   }
-}
-
-/** A usable, writable data segment of all 4 GiB. */
-function isFlatData({ u32 }: Registers, n: number): boolean {
-  const at = (STATE.segments + n * SEGMENT.size) >> 2;
-  return (
-    (u32[at + SEGMENT.base / 4]! | u32[at + SEGMENT.base / 4 + 1]!) === 0 &&
-    u32[at + SEGMENT.limit / 4] === 0xffff_ffff &&
-    (u32[at + SEGMENT.rights / 4]! & (RIGHTS.unusable | 0x9e)) === 0x92
-  );
 }

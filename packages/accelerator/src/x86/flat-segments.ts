@@ -1,7 +1,7 @@
 import type { Cpu } from './cpu.ts';
 import { knownEntry, knownMemory } from './known-memory.ts';
 import { MODE } from './mode.ts';
-import { RIGHTS, SEGREG } from './registers.ts';
+import { type Registers, RIGHTS, SEGREG } from './registers.ts';
 import { SEGMENT, STATE } from './state.ts';
 
 /** High words of descriptors: type and S, P, L and D/B bits that fast paths ask for. All have been accessed before. */
@@ -43,6 +43,16 @@ export function hasFlatStack({ mode, r: { u32 } }: Cpu): boolean {
     (u32[at + SEGMENT.base / 4]! | u32[at + SEGMENT.base / 4 + 1]! | u32[at + SEGMENT.low / 4]!) === 0 &&
     u32[at + SEGMENT.high / 4] === 0xffff_ffff &&
     u32[at + SEGMENT.access / 4] === 3
+  );
+}
+
+/** A usable, writable data segment of all 4 GiB. */
+export function isFlatData({ u32 }: Registers, n: number): boolean {
+  const at = (STATE.segments + n * SEGMENT.size) >> 2;
+  return (
+    (u32[at + SEGMENT.base / 4]! | u32[at + SEGMENT.base / 4 + 1]!) === 0 &&
+    u32[at + SEGMENT.limit / 4] === 0xffff_ffff &&
+    (u32[at + SEGMENT.rights / 4]! & (RIGHTS.unusable | 0x9e)) === 0x92
   );
 }
 

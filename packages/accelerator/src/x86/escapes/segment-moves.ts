@@ -1,7 +1,8 @@
 import type { Cpu } from '../cpu.ts';
 import { type Decoded, OPERAND_KIND } from '../decode/decoded.ts';
-import { hasFlatStack } from '../flat-segments.ts';
+import { hasFlatStack, isFlatData } from '../flat-segments.ts';
 import { knownMemory } from '../known-memory.ts';
+import { MODE } from '../mode.ts';
 import { SEGREG } from '../registers.ts';
 import { loadSegment } from '../segmentation.ts';
 import { GPR } from '../state.ts';
@@ -13,10 +14,16 @@ import type { Escape } from './escape.ts';
  * the stack pointer (SDM vol. 3 §6.8.3).
  */
 function segmentLoaded(cpu: Cpu, n: number): number | undefined {
+  if (n !== SEGREG.ss && keepsMode(cpu, n)) return undefined;
   const before = cpu.mode;
   cpu.updateMode();
   if (n === SEGREG.ss) cpu.holdInterrupts();
   return n === SEGREG.ss || cpu.mode !== before ? cpu.leave() : undefined;
+}
+
+/** What `Cpu.updateMode` works out has not changed with a data segment register: that of flat code is flat as before. */
+function keepsMode({ mode, r }: Cpu, n: number): boolean {
+  return n === SEGREG.fs || n === SEGREG.gs || ((mode & MODE.flat) !== 0 && isFlatData(r, n));
 }
 
 /** MOV to a segment register, from and to control and debug registers. */
