@@ -4,7 +4,15 @@ import { FunctionWriter, type Value } from '../wasm/function.ts';
 import type { ModuleWriter, Signature } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
 import { EXACT, EXACT_FUNCTIONS, type ExactRuntime, writeExact } from './exact-runtime.ts';
-import { FLAT_SEGMENT, RETURNS_FLAT, writeFlatCode, writeFlatStack, writeReturnsFlat } from './level-runtime.ts';
+import {
+  FLAT_SEGMENT,
+  LOAD_DATA,
+  RETURNS_FLAT,
+  writeFlatCode,
+  writeFlatStack,
+  writeLoadData,
+  writeReturnsFlat,
+} from './level-runtime.ts';
 import { LINK, RECORD, STOP } from './record.ts';
 import { STRING_RUN, STRING_RUNS, type StringRuntime, stringRuntime, writeStringRun } from './string-runtime.ts';
 import { tlbEntry } from './tlb-entry.ts';
@@ -36,6 +44,8 @@ export interface Runtime {
   readonly timestamp: number;
   /** Segments of system calls and returns, see `level-runtime.ts`. */
   readonly returnsFlat: number;
+  readonly returnsFlat32: number;
+  readonly loadData: number;
   readonly flatStack: number;
   readonly flatCode: number;
   readonly flatCode32: number;
@@ -85,6 +95,8 @@ export function importRuntime(module: ModuleWriter): Runtime {
     flags: FLAGS_SIGNATURE,
     timestamp: NO_VALUES,
     returnsFlat: RETURNS_FLAT,
+    returnsFlat32: RETURNS_FLAT,
+    loadData: LOAD_DATA,
     flatStack: FLAT_SEGMENT,
     flatCode: FLAT_SEGMENT,
     flatCode32: FLAT_SEGMENT,
@@ -121,6 +133,8 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     flags: module.declare(FLAGS_SIGNATURE),
     timestamp: module.declare(NO_VALUES),
     returnsFlat: module.declare(RETURNS_FLAT),
+    returnsFlat32: module.declare(RETURNS_FLAT),
+    loadData: module.declare(LOAD_DATA),
     flatStack: module.declare(FLAT_SEGMENT),
     flatCode: module.declare(FLAT_SEGMENT),
     flatCode32: module.declare(FLAT_SEGMENT),
@@ -253,7 +267,9 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     module.define(index, f.body());
   };
   defineAs(runtime.flags, FLAGS_SIGNATURE, writeFlags);
-  defineAs(runtime.returnsFlat, RETURNS_FLAT, writeReturnsFlat);
+  defineAs(runtime.returnsFlat, RETURNS_FLAT, f => writeReturnsFlat(f, 64));
+  defineAs(runtime.returnsFlat32, RETURNS_FLAT, f => writeReturnsFlat(f, 32));
+  defineAs(runtime.loadData, LOAD_DATA, writeLoadData);
   defineAs(runtime.flatStack, FLAT_SEGMENT, writeFlatStack);
   defineAs(runtime.flatCode, FLAT_SEGMENT, f => writeFlatCode(f, 64));
   defineAs(runtime.flatCode32, FLAT_SEGMENT, f => writeFlatCode(f, 32));

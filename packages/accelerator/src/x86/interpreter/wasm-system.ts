@@ -58,8 +58,11 @@ export abstract class WasmSystem extends WasmAccess {
     f.store('i64.store', this.zero, KERNEL_GS_BASE, base);
   }
 
-  returnsFlat(cs: Value, ss: Value): Value {
-    return this.f.call(this.runtime.returnsFlat, 'i32', cs, ss);
+  returnsFlat(cs: Value, ss: Value, bits: 32 | 64): Value {
+    return this.f.call(bits === 64 ? this.runtime.returnsFlat : this.runtime.returnsFlat32, 'i32', cs, ss);
+  }
+  loadData(operand: number, selector: Value): Value {
+    return this.f.call(this.runtime.loadData, 'i32', this.register(operand), selector);
   }
   flatStack(selector: Value): void {
     this.f.callVoid(this.runtime.flatStack, selector);

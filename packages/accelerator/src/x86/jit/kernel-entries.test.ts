@@ -31,7 +31,7 @@ import { MSR } from '../msr.ts';
 import { SEGREG } from '../registers.ts';
 import { FLAG, SEGMENT, STATE } from '../state.ts';
 import { AT } from '../vcpu-bench.ts';
-import { type Guest, HOT, onAllTiers, type Scenario, TSS } from './tiers.fixture.ts';
+import { type Guest, HOLE, HOT, onAllTiers, type Scenario, TSS } from './tiers.fixture.ts';
 
 const { if: IF, tf: TF, ac: AC, rf: RF, df: DF, iopl: IOPL } = FLAG;
 const KERNEL = { cs: 8, ss: 0x10 } as const;
@@ -594,6 +594,31 @@ describe('IRETQ (SDM vol. 2 IRET)', () => {
       guest.view.setBigUint64(AT.gdt + 0x18, 0x00cf_f300_0000_ffffn, true);
       guest.set({ gdtr: { base: BigInt(AT.gdt), limit: 0x1f } });
       expect(go()).toEqual([13, 0x20, guest.at('return'), 0]);
+    },
+  });
+
+  onAllTiers('a frame across two pages: CS comes before what the second one has', {
+    code(a) {
+      a.label('start');
+      a.mov(rsp, HOLE - 24);
+      a.iretq();
+      a.label('target');
+      a.dec(rbp);
+      a.jnz('start');
+      a.hlt();
+    },
+    prepare(guest) {
+      const words = [guest.at('target'), KERNEL.cs, IF | 2, AT.stack, KERNEL.ss];
+      for (const [n, word] of words.entries()) guest.view.setBigUint64(HOLE - 24 + 8 * n, BigInt(word), true);
+    },
+    heat: { rbp: HOT },
+    run(guest) {
+      guest.hide(HOLE);
+      guest.call('start', { rbp: 1 });
+      expect([guest.exception, guest.cr2]).toEqual([14, HOLE]);
+      guest.view.setBigUint64(HOLE - 16, BigInt(KERNEL.ss), true);
+      guest.call('start', { rbp: 1 });
+      expect([guest.exception, guest.stack(0)]).toEqual([13, KERNEL.ss]);
     },
   });
 

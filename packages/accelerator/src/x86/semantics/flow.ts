@@ -3,6 +3,7 @@ import { GPR } from '../state.ts';
 import type { Description, Descriptions } from './description.ts';
 import type { Form, Width } from './form.ts';
 import type { Ops } from './ops.ts';
+import { loadSegment, low16 } from './segment.ts';
 import { probePush, push, STACK, top } from './stack.ts';
 
 // ---------------------------------------------------------------- stack
@@ -22,9 +23,11 @@ const popOperand: Description = {
   dimensions: STACK,
   ignoresMemory: true, // the stack comes first
   run(o, f) {
-    // POP to memory computes its address with the new stack pointer; POP to a segment register loads a descriptor.
-    if (f.operands[0]!.kind !== OPERAND_KIND.gpr) return o.escape();
+    const { kind } = f.operands[0]!;
+    // POP to memory computes its address with the new stack pointer.
+    if (kind !== OPERAND_KIND.gpr && kind !== OPERAND_KIND.seg) return o.escape();
     const { value, release } = top(o, f, f.opsize);
+    if (kind === OPERAND_KIND.seg) return loadSegment(o, low16(o, f.opsize, value), release);
     release();
     o.write(0, value); // after the pointer moved, so that POP rSP leaves what was popped
   },

@@ -3,6 +3,7 @@ import { GPR } from '../state.ts';
 import type { Description, Descriptions } from './description.ts';
 import type { Form, FormOperand, Width } from './form.ts';
 import type { BinaryOperator, Ops } from './ops.ts';
+import { loadSegment, low16 } from './segment.ts';
 
 const size = (f: Form, operand = 0): Width => f.operands[operand]!.size as Width;
 const signBit = <V>(o: Ops<V>, w: Width, a: V): V => o.binary('shr', w, a, o.constant(w, w - 1));
@@ -640,6 +641,7 @@ const mov: Description = {
   hot: true,
   run(o, f) {
     const [to, from] = f.operands as [FormOperand, FormOperand];
+    if (to.kind === OPERAND_KIND.seg) return loadSegment(o, low16(o, from.size as Width, o.read(1)));
     if (!isPlain(to.kind) || (from.kind !== OPERAND_KIND.seg && !isPlain(from.kind))) return o.escape(); // system registers
     o.write(0, to.size > from.size ? o.zeroExtend(from.size as Width, to.size as Width, o.read(1)) : o.read(1));
   },

@@ -204,8 +204,11 @@ export class Listing implements Ops<string> {
   swapGs(): void {
     this.#line('gs base ↔ kernel gs base');
   }
-  returnsFlat(cs: string, ss: string): string {
-    return this.#let(`flat segments for ${cs}, ${ss}`);
+  returnsFlat(cs: string, ss: string, bits: 32 | 64): string {
+    return this.#let(`flat segments of ${bits} bits for ${cs}, ${ss}`);
+  }
+  loadData(operand: number, selector: string): string {
+    return this.#let(`operand${operand} ← ${selector}, if easily`);
   }
   flatStack(selector: string): void {
     this.#line(`ss ← ${selector}, flat`);

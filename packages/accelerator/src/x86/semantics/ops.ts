@@ -170,12 +170,19 @@ export interface Ops<V> {
   /** Exchanges the base of GS with IA32_KERNEL_GS_BASE. */
   swapGs(): void;
   /**
-   * A condition: IRETQ at level 0 may load these selectors (32 bits) by {@link flatCode} and {@link flatStack}, as the
-   * GDT has just the segments for them that those make, and the data segments may stay. A null `ss` stands for itself.
+   * A condition: IRETQ, or IRETD in {@link inFlatMode}, may load these selectors (32 bits) at level 0 by
+   * {@link flatCode} and {@link flatStack}, as the GDT has just the segments for them that those make, and the data
+   * segments may stay. A null `ss` stands for itself; IRETD to the same level loads none.
    */
-  returnsFlat(cs: V, ss: V): V;
+  returnsFlat(cs: V, ss: V, bits: 32 | 64): V;
   /** Loads SS with all 4 GiB; the level is the selector's RPL. */
   flatStack(selector: V): void;
+  /**
+   * Loads a segment register operand with a selector (32 bits) if that is an easy case: DS, ES, FS or GS, in protected
+   * mode, with no segment or with a data segment of the GDT that was used before, so that the mode stays what it is.
+   * @returns a condition: 0 if it is none, and nothing has changed.
+   */
+  loadData(operand: number, selector: V): V;
   /** A condition: in protected mode, not IA-32e mode, with CS, SS, DS and ES flat and of 32 bits. */
   inFlatMode(): V;
   /**

@@ -2,6 +2,7 @@ import { VECTOR } from '../fault.ts';
 import { FLAG, GPR } from '../state.ts';
 import type { Description, Descriptions } from './description.ts';
 import type { Ops } from './ops.ts';
+import { low16 } from './segment.ts';
 import { push, STACK, top } from './stack.ts';
 
 /** Flags that IRET and POPF load at any level, TF apart; with 32 or 64 bits; and IRETQ at level 0 (SDM vol. 2). */
@@ -185,30 +186,45 @@ const sysexit: Description = {
   },
 };
 
-/** IRETQ from level 0 to flat 64-bit code of level 0 or 3, from a flat stack (SDM vol. 2). */
+/**
+ * IRETQ from level 0 to flat 64-bit code of level 0 or 3, and IRETD from and to flat 32-bit code (SDM vol. 2). The frame
+ * lies in one page, so that a fault comes with its first word, before all checks.
+ */
 const iret: Description = {
   ends: true,
   dimensions: ['long', ...STACK],
   run(o, f) {
-    if (!f.long || f.opsize !== 64) return o.escape();
+    const w = f.long ? 64 : 32;
+    if (f.opsize !== w) return o.escape();
     onlyIf(o, o.uninterrupted(), o.atLevel0(), not(o, o.systemFlag('nt')));
-    const pointer = o.gpr(64, GPR.rsp);
-    const word = (n: number): typeof pointer =>
-      o.load(64, o.segment('ss', 64, o.binary('add', 64, pointer, o.constant(64, 8 * n)), 8, false));
-    const selector = (n: number): typeof pointer =>
-      o.binary('and', 32, o.truncate(64, 32, word(n)), o.constant(32, 0xffff));
+    if (w === 32) onlyIf(o, o.inFlatMode());
+    const bytes = w / 8;
+    const pointer = o.gpr(w, GPR.rsp);
+    const inPage = o.binary('and', w, pointer, o.constant(w, 0xfff));
+    onlyIf(o, o.compare('leU', w, inPage, o.constant(w, 4096 - 5 * bytes)));
+    const past = (words: number): typeof pointer => o.binary('add', w, pointer, o.constant(w, words * bytes));
+    const word = (n: number): typeof pointer => o.load(w, o.segment('ss', w, past(n), bytes, false));
+    const low = (value: typeof pointer): typeof pointer => (w === 64 ? o.truncate(64, 32, value) : value);
     const target = word(0);
-    const cs = selector(1);
-    const flags = o.truncate(64, 32, word(2));
-    const stack = word(3);
-    const ss = selector(4);
+    const cs = low16(o, w, word(1));
+    const flags = low(word(2));
+    const stack = o.cell(w, past(3));
+    const ss = o.cell(32, o.constant(32, 0));
+    const popStack = (): void => {
+      stack.set(word(3));
+      ss.set(low16(o, w, word(4)));
+    };
+    if (w === 64) popStack();
+    else o.if(o.binary('and', 32, cs, o.constant(32, 3)), popStack);
+    if (w === 64) onlyIf(o, isCanonical(o, target));
     // RF would hold back a breakpoint at the next instruction, which clears it: there is none.
-    onlyIf(o, isCanonical(o, target), not(o, any(o, flags, SEEN_BY_RUN_LOOP)), o.returnsFlat(cs, ss));
+    onlyIf(o, not(o, any(o, flags, w === 64 ? SEEN_BY_RUN_LOOP : SEEN_BY_RUN_LOOP | FLAG.vm)));
+    onlyIf(o, o.returnsFlat(cs, ss.get(), w));
     o.setRflags(o.binary('and', 32, flags, o.constant(32, RETURNED)));
-    o.if(ss, () => o.flatStack(ss));
-    o.flatCode(cs);
-    o.setGpr(64, GPR.rsp, stack);
-    return o.jump(64, target);
+    o.if(ss.get(), () => o.flatStack(ss.get()));
+    o.flatCode(cs, w);
+    o.setGpr(w, GPR.rsp, stack.get());
+    return o.jump(w, target);
   },
 };
 
