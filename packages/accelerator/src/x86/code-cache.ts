@@ -156,7 +156,8 @@ export class CodeCache implements CodePages {
     const records = this.#find(ripLow, ripHigh, false);
     if (records >= FIRST) {
       const low = cpu.bits64 ? ripLow : (ripLow + r.i32[CS_BASE / 4]!) | 0;
-      cpu.jumps.add(ripLow, ripHigh, records, low, cpu.mmu.tlb.isGlobal(low, cpu.privilege));
+      const { tlb } = cpu.mmu;
+      cpu.jumps.add(ripLow, ripHigh, records, low, tlb.isGlobal(low, cpu.privilege), tlb.addend(low, cpu.privilege));
     }
     return records;
   }

@@ -15,11 +15,13 @@ const END = BASE + JUMP_CACHE.entries * ENTRY;
 const RIP = JUMP_CACHE.rip / 4;
 const KEY = JUMP_CACHE.key / 4;
 const BLOCK = JUMP_CACHE.block / 4;
+const ADDEND = JUMP_CACHE.addend / 4;
 
 /**
  * Blocks by RIP, for the interpreter and for compiled code. An entry counts while its key is that of the processor
  * (`STATE.codeKey`). User code has a generation for each process context, so that all of one is forgotten at once;
- * supervisor code has one for all, as nearly all of it lies in global pages.
+ * supervisor code has one for all, as nearly all of it lies in global pages. What was forgotten stays there: user code
+ * that the TLB then finds where it was gets the new generation (`interpreter/dispatch-runtime.ts`).
  */
 export class JumpCache {
   readonly #r: Registers;
@@ -30,11 +32,13 @@ export class JumpCache {
   /** Some supervisor code is known that does not lie in a global page. */
   #anyLocal = false;
   /**
-   * By mode (supervisor, user) and a hash of pages: code there may be known, if it says {@link #stamp}. Far more than
-   * there are pages of code, as a guess that is wrong costs a look at all entries.
+   * By a hash of pages: supervisor code there may be known, if it says {@link #stamp}. Far more than there are pages of
+   * code, as a guess that is wrong costs a look at all entries.
    */
-  readonly #pages = new Uint32Array(2 * HINTS);
+  readonly #supervisorPages = new Uint32Array(HINTS);
   #stamp = 1;
+  /** The same of user code, which may be known again at any time: anything but 0. */
+  readonly #userPages = new Uint8Array(HINTS);
 
   constructor(registers: Registers, contexts: ProcessContexts) {
     this.#r = registers;
@@ -46,30 +50,45 @@ export class JumpCache {
     return mode | (mode & MODE.user ? this.#contexts.current.jumps : this.#supervisor);
   }
 
-  #entry(ripLow: number): number {
-    return BASE + ((ripLow ^ (ripLow >>> 12)) & (JUMP_CACHE.entries - 1)) * ENTRY;
+  /** The first of the two entries that may have it. */
+  #pair(ripLow: number): number {
+    return BASE + ((ripLow ^ (ripLow >>> 12)) & (JUMP_CACHE.entries - 2)) * ENTRY;
   }
 
   /** The block at RIP; 0 if none is known. */
   find(ripLow: number, ripHigh: number): number {
     const { i32, u32 } = this.#r;
-    const at = this.#entry(ripLow);
-    if (i32[at + RIP] !== ripLow || i32[at + RIP + 1] !== ripHigh || i32[at + KEY] !== i32[STATE.codeKey / 4]) return 0;
-    const block = u32[at + BLOCK]!;
-    return u32[(block + RECORD.handler) >> 2] === SPECIAL.stale ? 0 : block;
+    const pair = this.#pair(ripLow);
+    for (const at of [pair, pair + ENTRY]) {
+      const known =
+        i32[at + RIP] === ripLow && i32[at + RIP + 1] === ripHigh && i32[at + KEY] === i32[STATE.codeKey / 4];
+      const block = u32[at + BLOCK]!;
+      if (known && u32[(block + RECORD.handler) >> 2] !== SPECIAL.stale) return block;
+    }
+    return 0;
   }
 
-  /** @param low half of RIP's linear address @param global whether it lies in a global page */
-  add(ripLow: number, ripHigh: number, block: number, low: number, global: boolean): void {
+  /**
+   * @param low half of RIP's linear address
+   * @param global whether it lies in a global page
+   * @param addend what the TLB has for that page
+   */
+  add(ripLow: number, ripHigh: number, block: number, low: number, global: boolean, addend: number): void {
     const { i32, u32 } = this.#r;
-    const at = this.#entry(ripLow);
+    const at = this.#pair(ripLow);
     const key = i32[STATE.codeKey / 4]!;
+    if (i32[at + RIP] !== ripLow || i32[at + RIP + 1] !== ripHigh)
+      for (let word = at; word < at + ENTRY; word++) i32[word + ENTRY] = i32[word]!;
     i32[at + RIP] = ripLow;
     i32[at + RIP + 1] = ripHigh;
     i32[at + KEY] = key;
     u32[at + BLOCK] = block;
-    this.#pages[hint(low, key)] = this.#stamp;
-    if (!global && !(key & MODE.user)) this.#anyLocal = true;
+    i32[at + ADDEND] = low === ripLow ? addend : NONE;
+    if (key & MODE.user) this.#userPages[hint(low)] = 1;
+    else {
+      this.#supervisorPages[hint(low)] = this.#stamp;
+      if (!global) this.#anyLocal = true;
+    }
   }
 
   // ---------------------------------------------------------------- forgetting
@@ -83,7 +102,7 @@ export class JumpCache {
     contexts.current.jumps = this.#next();
     this.#stamp = (this.#stamp + 1) >>> 0;
     if (this.#stamp !== 0) return;
-    this.#pages.fill(0);
+    this.#supervisorPages.fill(0);
     this.#stamp = 1;
   }
 
@@ -99,8 +118,8 @@ export class JumpCache {
 
   /** Forgets code of the current context, and supervisor's. @param shift size of the page, as a power of two */
   forgetPage(low: number, high: number, shift: number): void {
-    const known = (mode: number): boolean => this.#pages[hint(low, mode)] === this.#stamp;
-    if (shift === 12 && !known(0) && !known(MODE.user)) return;
+    const page = hint(low);
+    if (shift === 12 && this.#supervisorPages[page] !== this.#stamp && this.#userPages[page] === 0) return;
     const { i32 } = this.#r;
     for (let at = BASE; at < END; at += ENTRY) {
       const key = i32[at + KEY]!;
@@ -115,6 +134,7 @@ export class JumpCache {
   clear(): void {
     const { i32 } = this.#r;
     for (let at = BASE; at < END; at += ENTRY) i32[at + KEY] = 0;
+    this.#userPages.fill(0);
   }
 
   #next(): number {
@@ -132,5 +152,6 @@ export class JumpCache {
 }
 
 const HINTS = 0x8000;
-const hint = (low: number, mode: number): number =>
-  (mode & MODE.user ? HINTS : 0) + (((low >>> 12) ^ (low >>> 27)) & (HINTS - 1));
+const hint = (low: number): number => ((low >>> 12) ^ (low >>> 27)) & (HINTS - 1);
+/** No addend, as those are multiples of a page. */
+const NONE = 1;

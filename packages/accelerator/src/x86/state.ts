@@ -110,8 +110,18 @@ export const SEGMENT = {
   rights: 0x1c,
 } as const;
 
-/** Entries in the jump cache: RIP i64, code key i32, offset of the block's first record i32. */
-export const JUMP_CACHE = { base: 0x4_0000, entries: 16384, entrySize: 16, rip: 0, key: 8, block: 12 } as const;
+/** The jump cache, by pairs of entries, of which the first one is the one that was used last. */
+export const JUMP_CACHE = {
+  base: 0x4_0000,
+  entries: 8192,
+  entrySize: 32,
+  /** RIP (i64), code key (i32), offset of the block's first record (i32). */
+  rip: 0,
+  key: 8,
+  block: 12,
+  /** What the TLB's entry of its page had to add (i32); 1 where RIP is no linear address. */
+  addend: 16,
+} as const;
 
 /**
  * Translation look-aside buffers, one for each `PRIVILEGE`, direct-mapped by page number. Tags are linear page

@@ -75,6 +75,11 @@ export class Tlb {
     return (this.#r.i32[this.#place(low, privilege) + PAGE]! & GLOBAL) !== 0;
   }
 
+  /** What it adds to the low half of an address there to get its offset in the memory. */
+  addend(low: number, privilege: Privilege): number {
+    return this.#r.i32[this.#place(low, privilege) + ADDEND]!;
+  }
+
   /**
    * @param offset of the page in the memory
    * @param rights bits of {@link MAY}

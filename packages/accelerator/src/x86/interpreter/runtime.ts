@@ -1,8 +1,9 @@
 import type { ExactFunction } from '../semantics/ops.ts';
-import { JUMP_CACHE, SEGMENT, STATE, TLB } from '../state.ts';
+import { SEGMENT, STATE, TLB } from '../state.ts';
 import { FunctionWriter, type Value } from '../wasm/function.ts';
 import type { ModuleWriter, Signature } from '../wasm/module.ts';
 import { ACCESS } from './access.ts';
+import { DISPATCH, writeDispatch } from './dispatch-runtime.ts';
 import { EXACT, EXACT_FUNCTIONS, type ExactRuntime, writeExact } from './exact-runtime.ts';
 import {
   FLAT_SEGMENT,
@@ -68,7 +69,6 @@ export const FLAGS = { raw: 0, add8: 1, sub8: 5, inc8: 9, dec8: 13 } as const;
 const NO_VALUES = { params: [], results: [] } as const;
 const MISS = { params: ['i64', 'i32', 'i32'], results: ['i32'] } as const;
 const SEGMENT_LINEAR = { params: ['i32', 'i32', 'i32'], results: ['i64'] } as const;
-const DISPATCH = { params: ['i64'], results: ['i32'] } as const;
 const MISS_AT = { params: ['i64', 'i32'], results: ['i32'] } as const;
 const FLAGS_SIGNATURE = { params: ['i32', 'i64', 'i64'], results: [] } as const;
 
@@ -236,30 +236,7 @@ export function writeRuntime(module: ModuleWriter): Runtime {
     f.returnCall(runtime.dispatch, rip);
   });
 
-  define(runtime.dispatch, ['i64'], 'i32', f => {
-    const rip = f.param(0);
-    const zero = f.i32(0);
-    f.store('i64.store', zero, STATE.rip, rip);
-    f.if(f.op('i32.lt_s', f.load('i32.load', zero, STATE.budget), zero), () => f.return(f.i32(STOP.slice)));
-    const low = f.op('i32.wrap_i64', rip);
-    const hash = f.op(
-      'i32.and',
-      f.op('i32.xor', low, f.op('i32.shr_u', low, f.i32(12))),
-      f.i32(JUMP_CACHE.entries - 1),
-    );
-    const entry = f.op('i32.shl', hash, f.i32(Math.log2(JUMP_CACHE.entrySize)));
-    const known = f.op(
-      'i32.and',
-      f.op('i64.eq', f.load('i64.load', entry, JUMP_CACHE.base + JUMP_CACHE.rip), rip),
-      f.op(
-        'i32.eq',
-        f.load('i32.load', entry, JUMP_CACHE.base + JUMP_CACHE.key),
-        f.load('i32.load', zero, STATE.codeKey),
-      ),
-    );
-    f.if(known, () => enter(f, f.load('i32.load', entry, JUMP_CACHE.base + JUMP_CACHE.block)));
-    f.return(f.i32(STOP.lookup));
-  });
+  define(runtime.dispatch, ['i64'], 'i32', f => writeDispatch(f, record => enter(f, record)));
 
   const defineAs = (index: number, signature: Signature, write: (f: FunctionWriter) => void): void => {
     const f = new FunctionWriter(signature);

@@ -1,4 +1,5 @@
 import { type Decoded, OPERAND_KIND, SEG } from '../decode/decoded.ts';
+import { jumpCachePair } from '../interpreter/dispatch-runtime.ts';
 import { ADDRESSING, RECORD, STOP } from '../interpreter/record.ts';
 import { importRuntime } from '../interpreter/runtime.ts';
 import { formOf, pack, type Variant } from '../interpreter/variant.ts';
@@ -181,13 +182,7 @@ class RegionCompiler {
     const { records } = this.#place;
     const zero = f.i32(0);
     const rip = f.get(state.rip);
-    const low = f.op('i32.wrap_i64', rip);
-    const hash = f.op(
-      'i32.and',
-      f.op('i32.xor', low, f.op('i32.shr_u', low, f.i32(12))),
-      f.i32(JUMP_CACHE.entries - 1),
-    );
-    const slot = f.op('i32.shl', hash, f.i32(Math.log2(JUMP_CACHE.entrySize)));
+    const slot = jumpCachePair(f, rip);
     const sameRip = f.op('i64.eq', f.load('i64.load', slot, JUMP_CACHE.base + JUMP_CACHE.rip), rip);
     const key = f.load('i32.load', slot, JUMP_CACHE.base + JUMP_CACHE.key);
     const sameKey = f.op('i32.eq', key, f.load('i32.load', zero, STATE.codeKey));
