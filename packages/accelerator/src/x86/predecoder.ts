@@ -10,7 +10,7 @@ import { addressHandler, SPECIAL } from './interpreter/special.ts';
 import { ROWS } from './isa/rows.ts';
 import { MODE } from './mode.ts';
 import { SEGREG } from './registers.ts';
-import { RECORDS, SEGMENT, STATE } from './state.ts';
+import { crPlace, RECORDS, SEGMENT, STATE } from './state.ts';
 import { x87Opcode } from './x87/opcode.ts';
 
 /** Instruction that the interpreter hands to TypeScript, by index in the record. */
@@ -224,12 +224,15 @@ export class Predecoder {
       (long ? !insn.segOverride || seg < SEG.fs : seg < 0 || seg === SEG.ds || seg === SEG.es || seg === SEG.ss);
     // Operands beyond `count` are another instruction's.
     const kindOf = (n: 0 | 1): number => (n < insn.count ? insn.operands[n].kind : OPERAND_KIND.none);
+    // What hangs on these registers is not for descriptions.
+    const system = kindOf(0) === OPERAND_KIND.cr || kindOf(0) === OPERAND_KIND.dr || kindOf(1) === OPERAND_KIND.dr;
     const memory = insn.isMem || kindOf(0) === OPERAND_KIND.moffs || kindOf(1) === OPERAND_KIND.moffs;
 
     const state = handlers.state(insn, cpu.stackBits, flat, long);
     let handler = -1;
     let addressing: Addressing = ADDRESSING.none;
-    if (memory) {
+    if (system) handler = -1;
+    else if (memory) {
       const direct = long ? insn.asize === 64 && flat : insn.asize === 32 && flat;
       const fits =
         insn.base !== BASE_RIP ||
@@ -275,11 +278,13 @@ export class Predecoder {
           ? STATE.gpr + 8 * reg + (high ? 1 : 0)
           : kind === OPERAND_KIND.seg
             ? STATE.segments + SEGMENT.size * reg
-            : kind === OPERAND_KIND.mm
-              ? STATE.x87 + 16 * reg
-              : kind === OPERAND_KIND.st
-                ? reg
-                : STATE.xmm + 16 * reg;
+            : kind === OPERAND_KIND.cr
+              ? crPlace(reg)
+              : kind === OPERAND_KIND.mm
+                ? STATE.x87 + 16 * reg
+                : kind === OPERAND_KIND.st
+                  ? reg
+                  : STATE.xmm + 16 * reg;
       field += 2;
     }
     i32[(at + RECORD.imm) >> 2] = insn.immLo;

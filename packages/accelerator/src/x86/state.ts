@@ -95,6 +95,9 @@ export const STATE = {
 /** Bits of {@link STATE.attention}: an NMI or interrupt is announced; a breakpoint is armed; NMIs wait for an IRET. */
 export const ATTENTION = { event: 1, breakpoint: 2, nmiMasked: 4 } as const;
 
+/** Offset of a control register. */
+export const crPlace = (n: number): number => (n === 2 ? STATE.cr2 : STATE.cr + 8 * n);
+
 /** A segment register in {@link STATE.segments}. */
 export const SEGMENT = {
   size: 0x20,

@@ -99,6 +99,7 @@ export function isRegister(kind: number): boolean {
   return (
     kind === OPERAND_KIND.gpr ||
     kind === OPERAND_KIND.seg ||
+    kind === OPERAND_KIND.cr ||
     kind === OPERAND_KIND.mm ||
     kind === OPERAND_KIND.xmm ||
     kind === OPERAND_KIND.st

@@ -29,7 +29,7 @@ export abstract class WasmAccess extends WasmFlags {
     this.runtime = runtime;
   }
 
-  /** Address in the CPU state of a segment, MMX or XMM register operand. */
+  /** Address in the CPU state of a segment, control, MMX or XMM register operand. */
   protected abstract register(operand: number): Value;
   protected abstract readGpr(operand: number, w: Width): Value;
   protected abstract writeGpr(operand: number, w: Width, value: Value): void;
@@ -51,6 +51,7 @@ export abstract class WasmAccess extends WasmFlags {
         return this.readGpr(operand, w);
       case OPERAND_KIND.mm:
       case OPERAND_KIND.xmm:
+      case OPERAND_KIND.cr:
         return this.f.load(LOAD[w], this.register(operand));
       case OPERAND_KIND.seg:
         return this.f.load('i32.load16_u', this.register(operand), SEGMENT.selector);

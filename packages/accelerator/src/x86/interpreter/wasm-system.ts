@@ -3,12 +3,11 @@ import { MSR_WORD } from '../msr.ts';
 import { CR4, EFER, SEGREG } from '../registers.ts';
 import type { Width } from '../semantics/form.ts';
 import type { FrequentMsr } from '../semantics/ops.ts';
-import { SEGMENT, STATE } from '../state.ts';
+import { crPlace, SEGMENT, STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
 import { WasmAccess } from './wasm-access.ts';
 
-const CS_BASE = STATE.segments + SEGREG.cs * SEGMENT.size + SEGMENT.base;
-const GS_BASE = STATE.segments + SEGREG.gs * SEGMENT.size + SEGMENT.base;
+const basePlace = (n: 'cs' | 'fs' | 'gs'): number => STATE.segments + SEGREG[n] * SEGMENT.size + SEGMENT.base;
 const KERNEL_GS_BASE = STATE.msrs + 4 * MSR_WORD.kernelGsBase;
 
 /** Levels, and events between instructions. */
@@ -36,7 +35,7 @@ export abstract class WasmSystem extends WasmAccess {
 
   mayReadTimestamp(): Value {
     const { f } = this;
-    const restricted = f.op('i32.and', f.load('i32.load', this.zero, STATE.cr + 8 * 4), f.i32(CR4.tsd));
+    const restricted = f.op('i32.and', f.load('i32.load', this.zero, crPlace(4)), f.i32(CR4.tsd));
     return f.op('i32.or', f.op('i32.eqz', restricted), this.atLevel0());
   }
 
@@ -50,11 +49,22 @@ export abstract class WasmSystem extends WasmAccess {
     return this.f.load('i64.load', this.zero, STATE.msrs + 4 * MSR_WORD[name]);
   }
 
+  mayUseBases(): Value {
+    const { f } = this;
+    return f.op('i32.and', f.load('i32.load', this.zero, crPlace(4)), f.i32(CR4.fsgsbase));
+  }
+  segmentBase(n: 'fs' | 'gs'): Value {
+    return this.f.load('i64.load', this.zero, basePlace(n));
+  }
+  setSegmentBase(n: 'fs' | 'gs', value: Value): void {
+    this.f.store('i64.store', this.zero, basePlace(n), value);
+  }
+
   swapGs(): void {
     const { f } = this;
-    const base = f.load('i64.load', this.zero, GS_BASE);
+    const base = this.segmentBase('gs');
     const other = f.load('i64.load', this.zero, KERNEL_GS_BASE);
-    f.store('i64.store', this.zero, GS_BASE, other);
+    this.setSegmentBase('gs', other);
     f.store('i64.store', this.zero, KERNEL_GS_BASE, base);
   }
 
@@ -76,6 +86,9 @@ export abstract class WasmSystem extends WasmAccess {
     const mode = f.op('i32.and', f.load('i32.load', this.zero, STATE.codeKey), f.i32((MODE.count - 1) & ~MODE.user));
     const long = f.op('i32.and', f.load('i32.load', this.zero, STATE.efer), f.i32(EFER.lma));
     const odd = f.op('i32.or', f.op('i32.xor', mode, f.i32(FLAT_MODE)), long);
-    return f.op('i64.eqz', f.op('i64.or', f.op('i64.extend_i32_u', odd), f.load('i64.load', this.zero, CS_BASE)));
+    return f.op(
+      'i64.eqz',
+      f.op('i64.or', f.op('i64.extend_i32_u', odd), f.load('i64.load', this.zero, basePlace('cs'))),
+    );
   }
 }

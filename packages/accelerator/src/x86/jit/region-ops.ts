@@ -5,7 +5,7 @@ import { tlbSlot } from '../interpreter/tlb-entry.ts';
 import { PRIVILEGE, tlbOf } from '../privilege.ts';
 import type { Effects } from '../semantics/effects.ts';
 import type { Form, Width } from '../semantics/form.ts';
-import { GPR, SEGMENT, STATE } from '../state.ts';
+import { crPlace, GPR, SEGMENT, STATE } from '../state.ts';
 import type { Value } from '../wasm/function.ts';
 import { x87Opcode } from '../x87/opcode.ts';
 import { RegionFlags } from './region-flags.ts';
@@ -56,6 +56,7 @@ export class RegionOps extends RegionFlags {
     const { kind, reg } = this.#insn.operands[operand as 0]!;
     if (kind === OPERAND_KIND.xmm) return this.f.i32(STATE.xmm + 16 * reg);
     if (kind === OPERAND_KIND.mm) return this.f.i32(STATE.x87 + 16 * reg);
+    if (kind === OPERAND_KIND.cr) return this.f.i32(crPlace(reg));
     return this.f.i32(STATE.segments + SEGMENT.size * reg);
   }
 

@@ -149,7 +149,7 @@ function compilable(insn: Decoded, bits: 16 | 32 | 64, at: number): boolean {
   if (!description && (endsBlock(row) || !ESCAPES[row.mnemonic])) return false;
   for (let i = 0; i < insn.count; i++) {
     const { kind } = insn.operands[i as 0]!;
-    if (kind === OPERAND_KIND.cr || kind === OPERAND_KIND.dr || kind === OPERAND_KIND.farptr) return false;
+    if ((kind === OPERAND_KIND.cr && i === 0) || kind === OPERAND_KIND.dr || kind === OPERAND_KIND.farptr) return false;
     // Goes to the first 64 KiB: in 16-bit code, by adding alone only if that does not wrap, as within the entry's page.
     if (kind === OPERAND_KIND.rel && opsize === 16 && (bits !== 16 || pageOf(at + insn.length + insn.immLo) !== 0))
       return false;

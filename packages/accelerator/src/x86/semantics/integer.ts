@@ -641,9 +641,12 @@ const mov: Description = {
   hot: true,
   run(o, f) {
     const [to, from] = f.operands as [FormOperand, FormOperand];
+    const move = (): void =>
+      o.write(0, to.size > from.size ? o.zeroExtend(from.size as Width, to.size as Width, o.read(1)) : o.read(1));
+    if (from.kind === OPERAND_KIND.cr) return o.if(o.atLevel0(), move, () => o.escape());
     if (to.kind === OPERAND_KIND.seg) return loadSegment(o, low16(o, from.size as Width, o.read(1)));
     if (!isPlain(to.kind) || (from.kind !== OPERAND_KIND.seg && !isPlain(from.kind))) return o.escape(); // system registers
-    o.write(0, to.size > from.size ? o.zeroExtend(from.size as Width, to.size as Width, o.read(1)) : o.read(1));
+    move();
   },
 };
 const isPlain = (kind: OperandKind): boolean =>

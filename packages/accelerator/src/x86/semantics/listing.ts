@@ -201,6 +201,15 @@ export class Listing implements Ops<string> {
   msr(name: FrequentMsr): string {
     return this.#let(`msr ${name}`);
   }
+  mayUseBases(): string {
+    return this.#let('bases may be used');
+  }
+  segmentBase(n: 'fs' | 'gs'): string {
+    return this.#let(`${n} base`);
+  }
+  setSegmentBase(n: 'fs' | 'gs', value: string): void {
+    this.#line(`${n} base ← ${value}`);
+  }
   swapGs(): void {
     this.#line('gs base ↔ kernel gs base');
   }

@@ -167,6 +167,11 @@ export interface Ops<V> {
   timestamp(): V;
   /** 64 bits. */
   msr(name: FrequentMsr): V;
+  /** A condition: RDFSBASE and its kin are allowed. */
+  mayUseBases(): V;
+  /** 64 bits. */
+  segmentBase(n: 'fs' | 'gs'): V;
+  setSegmentBase(n: 'fs' | 'gs', value: V): void;
   /** Exchanges the base of GS with IA32_KERNEL_GS_BASE. */
   swapGs(): void;
   /**

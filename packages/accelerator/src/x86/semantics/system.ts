@@ -14,10 +14,10 @@ const SEEN_BY_RUN_LOOP = FLAG.tf | FLAG.vip;
 const R11 = 11;
 
 const not = <V>(o: Ops<V>, condition: V): V => o.compare('eq', 32, condition, o.constant(32, 0));
+const nonzero = <V>(o: Ops<V>, value: V): V => o.compare('ne', 32, value, o.constant(32, 0));
 const all = <V>(o: Ops<V>, ...conditions: V[]): V => conditions.reduce((a, b) => o.binary('and', 32, a, b));
 /** Some of these bits are set. */
-const any = <V>(o: Ops<V>, flags: V, mask: number): V =>
-  o.compare('ne', 32, o.binary('and', 32, flags, o.constant(32, mask)), o.constant(32, 0));
+const any = <V>(o: Ops<V>, flags: V, mask: number): V => nonzero(o, o.binary('and', 32, flags, o.constant(32, mask)));
 /** Leaves an instruction that goes elsewhere to TypeScript unless all conditions hold. */
 const onlyIf = <V>(o: Ops<V>, ...conditions: V[]): void => o.if(not(o, all(o, ...conditions)), () => o.escape());
 /** The same for one that others follow. */
@@ -235,6 +235,22 @@ const swapgs: Description = {
   },
 };
 
+const readBase = (n: 'fs' | 'gs'): Description => ({
+  run: (o, f) =>
+    usually(o, nonzero(o, o.mayUseBases()), () => {
+      const base = o.segmentBase(n);
+      o.write(0, f.operands[0]!.size === 64 ? base : o.truncate(64, 32, base));
+    }),
+});
+
+const writeBase = (n: 'fs' | 'gs'): Description => ({
+  run(o, f) {
+    const value = o.read(0);
+    const base = f.operands[0]!.size === 64 ? value : o.zeroExtend(32, 64, value);
+    usually(o, all(o, nonzero(o, o.mayUseBases()), isCanonical(o, base)), () => o.setSegmentBase(n, base));
+  },
+});
+
 // ---------------------------------------------------------------- time
 
 const rdtsc = (auxiliary: boolean): Description => ({
@@ -264,6 +280,10 @@ export const system = {
   sysexit,
   iret,
   swapgs,
+  rdfsbase: readBase('fs'),
+  rdgsbase: readBase('gs'),
+  wrfsbase: writeBase('fs'),
+  wrgsbase: writeBase('gs'),
   rdtsc: rdtsc(false),
   rdtscp: rdtsc(true),
 } satisfies Descriptions;
