@@ -40,7 +40,7 @@ const MAX: readonly CpuFeature[] = [
   ...X86_64_V2,
   ...(['lzcnt', 'movbe', 'bmi1', 'bmi2', 'adx', 'rdtscp', 'rdpid', 'fsgsbase', 'xsave', 'xsaveopt'] as const),
   ...(['aes', 'pclmulqdq', 'sha', 'clflushopt', 'clwb', '3dnowprefetch', 'wbnoinvd'] as const),
-  ...(['smep', 'smap', 'umip', 'pcid', 'invpcid', 'pdpe1gb'] as const),
+  ...(['smep', 'smap', 'umip', 'pcid', 'invpcid', 'pdpe1gb', 'xsaveerptr'] as const),
 ];
 
 /** GUEST: Linux does not isolate page tables from user code on AMD, and expects little of a K8. */

@@ -14,7 +14,8 @@ export type SystemFeature =
   | 'smep'
   | 'tsc_adjust'
   | 'umip'
-  | 'vme';
+  | 'vme'
+  | 'xsaveerptr';
 
 /** What a processor can have. */
 export type CpuFeature = Feature | SystemFeature;
@@ -87,6 +88,7 @@ export const CPUID_BITS: Readonly<Record<CpuFeature, CpuidBit>> = {
   pdpe1gb: [0x8000_0001, EDX, 26],
   rdtscp: [0x8000_0001, EDX, 27],
   lm: [0x8000_0001, EDX, 29],
+  xsaveerptr: [0x8000_0008, EBX, 2],
   wbnoinvd: [0x8000_0008, EBX, 9],
 };
 
