@@ -50,7 +50,6 @@ const save =
     const { r, x87Bridge } = cpu;
     const { operand, words } = x87Bridge;
     cpu.probeWrite(at, XSAVE_SIZE);
-    const before = cpu.load64(at + BigInt(XSAVE_HEADER.stateBv));
     writeFxsave(cpu.x87, operand, i.opsize === 64);
     const used = inUse(cpu, words);
     const saved = optimized ? asked & used : asked;
@@ -60,33 +59,36 @@ const save =
     }
     if (asked & XSTATE.sse) {
       // MXCSR belongs to no component's initial state.
-      cpu.store32(at + BigInt(FXSAVE_LAYOUT.mxcsr), r.u32[STATE.mxcsr / 4]!);
-      cpu.store32(at + BigInt(FXSAVE_LAYOUT.mxcsrMask), MXCSR_MASK);
+      words[FXSAVE_LAYOUT.mxcsr / 4] = r.i32[STATE.mxcsr / 4]!;
+      words[FXSAVE_LAYOUT.mxcsrMask / 4] = MXCSR_MASK;
+      x87Bridge.storeAt(at, FXSAVE_LAYOUT.mxcsr, FXSAVE_LAYOUT.registers);
     }
     if (saved & XSTATE.sse) {
       const count = xmmCount(cpu);
       x87Bridge.takeXmm(count);
       x87Bridge.storeAt(at, FXSAVE_LAYOUT.xmm, FXSAVE_LAYOUT.xmm + 16 * count);
     }
-    cpu.store64(at + BigInt(XSAVE_HEADER.stateBv), (before & ~BigInt(asked)) | BigInt(asked & used));
+    const stateBv = at + BigInt(XSAVE_HEADER.stateBv);
+    cpu.store32(stateBv, (cpu.load32(stateBv) & ~asked) | (asked & used));
   };
 
 const xrstor: Escape = (cpu, i) => {
   const { at, asked } = operands(cpu, i, false);
   const { r, x87, x87Bridge } = cpu;
   const { operand } = x87Bridge;
-  const present = cpu.load64(at + BigInt(XSAVE_HEADER.stateBv));
+  x87Bridge.loadAt(at, XSAVE_SIZE);
+  const { words } = x87Bridge;
+  const [stateBv, compaction] = [XSAVE_HEADER.stateBv / 4, XSAVE_HEADER.compactionBv / 4];
+  const present = words[stateBv]!;
   // Compaction is asked for by bit 63 of its field; the eight bytes after it are reserved.
-  const reserved =
-    cpu.load64(at + BigInt(XSAVE_HEADER.compactionBv)) | cpu.load64(at + BigInt(XSAVE_HEADER.compactionBv + 8));
-  if (present & ~r.u64[STATE.xcr0 / 8]! || reserved) cpu.gp();
-  x87Bridge.loadAt(at, FXSAVE_LAYOUT.size);
-  const restored = asked & Number(present);
+  const reserved = words[compaction]! | words[compaction + 1]! | words[compaction + 2]! | words[compaction + 3]!;
+  if (present & ~r.i32[STATE.xcr0 / 4]! || words[stateBv + 1]! & ~r.i32[STATE.xcr0 / 4 + 1]! || reserved) cpu.gp();
+  const restored = asked & present;
   if (asked & XSTATE.sse) {
     const mxcsr = operand.getUint32(FXSAVE_LAYOUT.mxcsr, true);
     requireMxcsr(cpu, mxcsr);
     cpu.setMxcsr(mxcsr);
-    if (!(restored & XSTATE.sse)) x87Bridge.words.fill(0, FXSAVE_LAYOUT.xmm / 4);
+    if (!(restored & XSTATE.sse)) words.fill(0, FXSAVE_LAYOUT.xmm / 4);
     x87Bridge.giveXmm(xmmCount(cpu));
   }
   if (asked & XSTATE.x87) {
