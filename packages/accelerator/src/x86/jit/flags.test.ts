@@ -5,10 +5,15 @@ import {
   ax,
   bl,
   bx,
+  byte,
   eax,
   ebx,
   ecx,
+  edx,
   esi,
+  esp,
+  fs,
+  m,
   qword,
   r8,
   r9,
@@ -16,7 +21,10 @@ import {
   rbx,
   rdx,
   rsi,
+  xmm0,
+  xmm1,
 } from '@mainboard/guests/assembler';
+import { STATE } from '../state.ts';
 import { AT } from '../vcpu-bench.ts';
 import { HOT, onAllTiers } from './tiers.fixture.ts';
 
@@ -83,4 +91,61 @@ describe('flags go from region to region (SDM vol. 1 §3.4.3)', () => {
           expect(seen.size).toBeGreaterThan(3);
         },
       });
+});
+
+describe('flags outlive an instruction between that TypeScript carries out', () => {
+  onAllTiers('SSE arithmetic that is the first to round', {
+    code(a) {
+      a.label('start');
+      a.ldmxcsr(m(SEEN)); // no exception noted
+      a.movsd(xmm0, qword(SEEN, 8));
+      a.cmp(esi, ecx);
+      a.addsd(xmm0, xmm1);
+      a.jbe('on');
+      a.inc(ebx);
+      a.label('on');
+      a.dec(esi);
+      a.addsd(xmm0, xmm1);
+      a.jnz('start');
+      a.hlt();
+    },
+    prepare(guest) {
+      guest.view.setUint32(SEEN, 0x1f80, true);
+      guest.view.setFloat64(SEEN + 8, 0.1, true);
+      guest.vcpu.cpu.r.view.setFloat64(STATE.xmm + 16, 0.7, true);
+    },
+    heat: { rsi: HOT / 4 },
+    run(guest) {
+      guest.call('start', { rsi: 10, rcx: 4 });
+      expect(guest.registers('rbx', 'rsi')).toEqual([6, 0]);
+    },
+  });
+
+  onAllTiers('a comparison of what it changes', {
+    mode: 'protected',
+    code(a) {
+      a.label('start');
+      a.push(edx);
+      a.cmp(esp, ecx);
+      a.pop(fs); // of a segment that was never used: not for compiled code
+      a.jnz('on');
+      a.inc(ebx);
+      a.label('on');
+      a.mov(byte(AT.gdt + 0x1d), 0x92);
+      a.dec(esi);
+      a.jnz('start');
+      a.hlt();
+    },
+    prepare(guest) {
+      guest.view.setBigUint64(AT.gdt + 0x18, 0x00cf_9200_0000_ffffn, true);
+      guest.set({ gdtr: { base: BigInt(AT.gdt), limit: 0x1f } });
+    },
+    heat: { rsi: HOT / 4, rdx: 0x18 },
+    run(guest) {
+      guest.call('start', { rsi: 10, rdx: 0x18, rcx: AT.stack - 4 });
+      expect(guest.registers('rbx')).toEqual([10]);
+      guest.call('start', { rsi: 10, rdx: 0x18, rcx: AT.stack });
+      expect(guest.registers('rbx')).toEqual([0]);
+    },
+  });
 });

@@ -11,7 +11,7 @@ import { x87Opcode } from '../x87/opcode.ts';
 import { RegionFlags } from './region-flags.ts';
 import type { RegionPlace } from './region-place.ts';
 import type { RegionRecords } from './region-records.ts';
-import { LAZY, type RegionState } from './region-state.ts';
+import type { RegionState } from './region-state.ts';
 
 /** An instruction in its region. */
 export interface Placed {
@@ -336,7 +336,6 @@ export class RegionOps extends RegionFlags {
       f.return(stop);
     });
     state.load(true);
-    if (this.depth > 0) state.pending = LAZY;
     state.checkStale();
     state.sseChecked = false;
     state.mmxChecked = false;

@@ -51,6 +51,7 @@ const OPERAND_WRITES: ReadonlySet<Name> = new Set(['write', 'writeVector', 'modi
 export function effectsOf(description: Description, form: Form): Effects {
   const found = { readsFlags: false, setsFlags: false, branchesSetFlags: false, exits: false, writesMemory: false };
   let depth = 0;
+  let branchEscapes = false;
   const nested = (body: (() => void) | undefined): void => {
     depth++;
     body?.();
@@ -67,8 +68,7 @@ export function effectsOf(description: Description, form: Form): Effects {
     if ((ACCESSES.has(name) || memory) && !found.setsFlags) found.exits = true;
     const stores = (name === 'store' || name === 'probeWrite') && args[1] === LINEAR;
     if (stores || (memory && OPERAND_WRITES.has(name))) found.writesMemory = true;
-    // What an escape does to flags is known afterwards only.
-    if (name === 'escape' && depth > 0) found.branchesSetFlags = true;
+    if (name === 'escape' && depth > 0) branchEscapes = true;
     if (!SETS.has(name)) return;
     if (depth > 0) found.branchesSetFlags = true;
     else found.setsFlags = true;
@@ -94,5 +94,7 @@ export function effectsOf(description: Description, form: Form): Effects {
       },
   });
   description.run(notes, form);
+  // An escape does to flags what the usual case does: nothing, or what is known afterwards only.
+  if (branchEscapes && found.setsFlags) found.branchesSetFlags = true;
   return found;
 }
