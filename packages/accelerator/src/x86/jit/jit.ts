@@ -20,8 +20,9 @@ const PERIOD = 2048;
 const MIN_INSTRUCTIONS = 3;
 /** Places that the table of handlers grows by. */
 const GROWTH = 64;
-/** Pages that a region may reach, to either side. */
+/** Pages that a region may reach, to either side; and to what little there may be beyond. */
 const REACH = 16;
+const FARTHEST = 2 ** 18;
 
 /** Compiles the code that runs often; where that is, samples of RIP tell. */
 export class Jit {
@@ -115,21 +116,22 @@ export class Jit {
     const page = (n: number): number => {
       let found = pages.get(n);
       if (found === undefined) {
-        found = oneBits || n < -REACH || n > REACH ? -1 : code.pageNear(n);
+        found = oneBits || Math.abs(n) > FARTHEST ? -1 : code.pageNear(n);
         pages.set(n, found);
       }
       return found;
     };
-    const known = (place: number): boolean => {
+    const record = (place: number): number => {
       const offset = page(pageOf(place));
-      if (offset < 0) return false;
-      if (this.mode === 'eager') return true;
-      const record = code.blockAt(offset + (place & 0xfff));
-      if (wide) return record !== 0;
-      // What other regions begin with is theirs: a link goes there.
-      return record !== 0 && !this.#regions.get(r.u32[(record + RECORD.handler) >> 2]!);
+      return offset < 0 ? 0 : code.blockAt(offset + (place & 0xfff));
     };
-    return { memory: r.u8, bits: codeBits, vex: hasVex, page, known };
+    const eager = this.mode === 'eager';
+    const ran = (place: number): boolean => (eager ? page(pageOf(place)) >= 0 : record(place) !== 0);
+    // What other regions begin with is theirs: a link goes there.
+    const isTaken = (place: number): boolean =>
+      !eager && !wide && this.#regions.get(r.u32[(record(place) + RECORD.handler) >> 2]!) !== undefined;
+    const known = (place: number): boolean => Math.abs(pageOf(place)) <= REACH && ran(place) && !isTaken(place);
+    return { memory: r.u8, bits: codeBits, vex: hasVex, page, ran, known };
   }
 
   /** @param records first record of the block at RIP @param at place of its code in the guest memory */
@@ -141,7 +143,7 @@ export class Jit {
     if (this.#unfit.has(at) || code.free + (MAX_REGION_RECORDS + 1) * RECORD.size > RECORDS.end) return;
     const source = this.#source(at, wide);
     const region = findRegion(this.#decoder, source, at & 0xfff);
-    if (!region || region.count < (this.mode === 'eager' ? 1 : MIN_INSTRUCTIONS)) return;
+    if (!region || region.count < (this.mode === 'eager' || wide ? 1 : MIN_INSTRUCTIONS)) return;
     const handler = this.#place();
     const kept = new RegionRecords(r, code.predecoder, at, handler, code.free, wide);
     const { bytes, entries } = compileRegion(region, {

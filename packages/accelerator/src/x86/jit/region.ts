@@ -16,6 +16,8 @@ export interface CodeSource {
   /** Offset in the memory of a page; −1 when it is not known where it is. */
   page(n: number): number;
   /** Whether code was run from a place: what never ran is not worth compiling. */
+  ran(place: number): boolean;
+  /** Whether code that ran belongs to this region: it is near, and no other region begins there. */
   known(place: number): boolean;
 }
 
@@ -77,12 +79,13 @@ export function findRegion(decoder: Decoder, source: CodeSource, entry: number):
       if (endsBlock(insn.row)) {
         const relative = insn.operands[0].kind === OPERAND_KIND.rel;
         const target = end + insn.immLo;
-        if (relative && source.known(target)) work.push(target);
+        const stub = relative && !source.known(target) && isStub(decoder, source, target);
+        if (relative && (stub || source.known(target))) work.push(target);
         if (CONDITIONAL.test(insn.row.mnemonic) && source.known(end)) work.push(end);
         if (COMES_BACK.has(insn.row.mnemonic) && source.known(end)) {
           work.push(end);
           entries.add(end);
-          if (relative) entries.add(target);
+          if (relative && !stub) entries.add(target);
         }
         break;
       }
@@ -116,6 +119,28 @@ export function findRegion(decoder: Decoder, source: CodeSource, entry: number):
     blocks.set(leader, { at: leader, instructions: list, end: at, taken, next, straddles });
   }
   return { entry, blocks, entries: [...entries].filter(at => blocks.has(at)), count: instructions.size };
+}
+
+/** Instructions of a stub at most. */
+const STUB = 2;
+
+/**
+ * Whether that is all there is at a place: a jump through a table, or a function that tells its caller where it is. All
+ * of a program calls those, however far they are, so each region has its own copy. A region of their own would do less
+ * than it takes to enter it.
+ */
+function isStub(decoder: Decoder, source: CodeSource, place: number): boolean {
+  if (!source.ran(place)) return false;
+  let at = place;
+  for (let n = 0; n < STUB; n++) {
+    const found = decodeAt(decoder, source, at);
+    if (!found) return false;
+    const { row, operands, length } = found.insn;
+    if (endsBlock(row))
+      return row.mnemonic === 'ret' || (row.mnemonic === 'jmp' && operands[0].kind !== OPERAND_KIND.rel);
+    at += length;
+  }
+  return false;
 }
 
 const straddling = new Uint8Array(MAX_LENGTH);
