@@ -59,7 +59,7 @@ export class JumpCache {
   find(ripLow: number, ripHigh: number): number {
     const { i32, u32 } = this.#r;
     const pair = this.#pair(ripLow);
-    for (const at of [pair, pair + ENTRY]) {
+    for (let at = pair; at <= pair + ENTRY; at += ENTRY) {
       const known =
         i32[at + RIP] === ripLow && i32[at + RIP + 1] === ripHigh && i32[at + KEY] === i32[STATE.codeKey / 4];
       const block = u32[at + BLOCK]!;

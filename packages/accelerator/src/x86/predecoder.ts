@@ -231,8 +231,7 @@ export class Predecoder {
     const state = handlers.state(insn, cpu.stackBits, flat, long);
     let handler = -1;
     let addressing: Addressing = ADDRESSING.none;
-    if (system) handler = -1;
-    else if (memory) {
+    if (memory) {
       const direct = long ? insn.asize === 64 && flat : insn.asize === 32 && flat;
       const fits =
         insn.base !== BASE_RIP ||
@@ -246,7 +245,7 @@ export class Predecoder {
         addressing = ADDRESSING.slot;
         handler = handlers.find(insn.row, state, addressing);
       }
-    } else handler = handlers.find(insn.row, state, addressing);
+    } else if (!system) handler = handlers.find(insn.row, state, addressing);
 
     if (handler < 0) {
       this.#record(at, SPECIAL.escape, start, count);

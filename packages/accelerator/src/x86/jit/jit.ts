@@ -16,7 +16,7 @@ const THRESHOLD = 4;
 const WIDE = 32;
 /** Samples after which earlier ones count half: code that runs now and then is not worth a module. */
 const PERIOD = 2048;
-/** Fewer instructions are not worth a module. */
+/** Fewer instructions are not worth a module, unless they are found {@link WIDE} times. */
 const MIN_INSTRUCTIONS = 3;
 /** Places that the table of handlers grows by. */
 const GROWTH = 64;

@@ -79,8 +79,9 @@ export function findRegion(decoder: Decoder, source: CodeSource, entry: number):
       if (endsBlock(insn.row)) {
         const relative = insn.operands[0].kind === OPERAND_KIND.rel;
         const target = end + insn.immLo;
-        const stub = relative && !source.known(target) && isStub(decoder, source, target);
-        if (relative && (stub || source.known(target))) work.push(target);
+        const known = relative && source.known(target);
+        const stub = relative && !known && isStub(decoder, source, target);
+        if (known || stub) work.push(target);
         if (CONDITIONAL.test(insn.row.mnemonic) && source.known(end)) work.push(end);
         if (COMES_BACK.has(insn.row.mnemonic) && source.known(end)) {
           work.push(end);
