@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { VECTOR } from '../fault.ts';
 import { CR4 } from '../registers.ts';
@@ -114,8 +115,14 @@ function randomRecord(view: DataView, at: number, instruction: number): void {
 
 const bench = new TestBench();
 
+interface Outcome {
+  readonly fault: number;
+  readonly area: string;
+  readonly image: string;
+}
+
 /** What an instruction makes of a record: its fault, then the area and the state after. */
-function execute(record: Uint8Array): { fault: number; area: string; image: string } {
+function execute(record: Uint8Array): Outcome {
   const { cpu } = bench.long();
   const { r, x87 } = cpu;
   const view = new DataView(record.buffer, record.byteOffset);
@@ -146,27 +153,38 @@ const hex = (bytes: Uint8Array): string => {
   return Buffer.from(shown).toString('hex');
 };
 
+/** What the processor makes of records. */
+const ask = (records: Uint8Array): Uint8Array =>
+  new Uint8Array(execFileSync(oracle, { input: records, maxBuffer: records.length + 1 }));
+
+/** The same as {@link execute}. What the state was at a fault, the program does not see. */
+function answer(record: Uint8Array, { image }: Outcome): Outcome {
+  const fault = new DataView(record.buffer, record.byteOffset).getUint32(AT.signal, true) ? VECTOR.gp : 0;
+  return {
+    fault,
+    area: hex(record.slice(AT.area, AT.image)),
+    image: fault ? image : hex(record.slice(AT.image, AT.asked)),
+  };
+}
+
 (missing ? describe.skip : describe)(`XSAVE against this processor${missing ? ` (${missing})` : ''}`, () => {
   const before = new Uint8Array(INSTRUCTIONS.length * CASES * AT.size);
-  let after = new Uint8Array();
+  let after: Uint8Array = new Uint8Array();
   beforeAll(() => {
     const view = new DataView(before.buffer);
     for (let n = 0; n < INSTRUCTIONS.length * CASES; n++) randomRecord(view, n * AT.size, Math.floor(n / CASES));
-    after = new Uint8Array(execFileSync(oracle, { input: before, maxBuffer: before.length + 1 }));
+    after = ask(before);
   });
 
   test.each([...INSTRUCTIONS.entries()])('%i %s', instruction => {
     const faults = new Set<number>();
     for (let n = instruction * CASES; n < (instruction + 1) * CASES; n++) {
-      const got = execute(before.subarray(n * AT.size, (n + 1) * AT.size));
-      const wanted = after.subarray(n * AT.size, (n + 1) * AT.size);
-      const signal = new DataView(wanted.buffer, wanted.byteOffset).getUint32(AT.signal, true);
-      const fault = signal ? VECTOR.gp : 0;
+      const input = before.subarray(n * AT.size, (n + 1) * AT.size);
+      const got = execute(input);
       faults.add(got.fault);
-      const area = hex(wanted.slice(AT.area, AT.image));
-      // What the state was at a fault, the program does not see.
-      const image = fault ? got.image : hex(wanted.slice(AT.image, AT.asked));
-      expect({ case: n, ...got }).toEqual({ case: n, fault, area, image });
+      const wanted = answer(after.subarray(n * AT.size, (n + 1) * AT.size), got);
+      // Whoever takes the processor away between loading and saving may change what it takes for initial: asked again.
+      if (!isDeepStrictEqual(got, wanted)) expect({ case: n, ...got }).toEqual({ case: n, ...answer(ask(input), got) });
     }
     expect(faults.has(VECTOR.gp)).toBe(INSTRUCTIONS[instruction] === 'xrstor');
   });
